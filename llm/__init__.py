@@ -1,0 +1,65 @@
+"""The code of the book *Inside an LLM*: one module a chapter, in the order of the chapters.
+
+Notation, the same in every module, chapter and figure:
+
+======================  ====================  ==================================================
+tensor                  shape                 meaning
+======================  ====================  ==================================================
+``token_ids``           ``(B, T)``            integers in ``0 … V − 1``
+``x``                   ``(B, T, C)``         the residual stream
+``q``                   ``(B, H, T, D)``      queries
+``k``, ``v``            ``(B, H_kv, S, D)``   keys and values
+``scores``, ``weights`` ``(B, H, T, S)``      attention before and after the softmax
+``logits``              ``(B, T, V)``         one score for each entry of the vocabulary
+``targets``             ``(B, T)``            the token that follows each position
+======================  ====================  ==================================================
+
+B batch · T query positions · S key positions · C = d_model · H heads · D = head_dim · V vocabulary.
+
+Importing the package loads nothing but this table: each name below is imported when first used.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+__book__ = "Inside an LLM"
+
+_MODULES = {
+    "checkpoint": "load_checkpoint load_weights save_checkpoint save_weights",
+    "config": "ModelConfig",
+    "tokenization": "BPETokenizer CharTokenizer gpt2_tokenizer",
+    "embeddings": "LearnedPositionalEmbedding RotaryPositionalEmbedding "
+    "SinusoidalPositionalEncoding TokenEmbedding alibi_bias relative_bias",
+    "attention": "CausalSelfAttention CrossAttention GroupedQueryAttention KVCache "
+    "MultiHeadAttention causal_mask padding_mask scaled_dot_product_attention",
+    "layer_block": "FeedForward LayerNorm RMSNorm SwiGLU TransformerBlock swiglu",
+    "output": "cross_entropy min_p_filter perplexity repetition_penalty sample softmax "
+    "temperature_scale top_k_filter top_p_filter top_predictions",
+    "generation": "generate stream",
+    "model": "GPT Llama SimpleLLM Transformer",
+    "training": "cosine_schedule get_batch",
+    "optimizers": "SGD Adam AdamW",
+    "pretrained": "from_huggingface to_huggingface",
+    "probes": "Probe trace",
+    "device": "default_device seed_everything",
+}
+_SUBMODULES = {"checks", "data", "plots", "style", "views", *_MODULES}
+_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a public name, or a module of the package, on first use (PEP 562)."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__) | _SUBMODULES)
