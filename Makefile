@@ -1,0 +1,66 @@
+# Each target creates .venv and installs what it needs; `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help environment book serve lab quick test test-all lint notebooks screenshots bench clean
+
+PYTHON := .venv/bin/python
+SITE := _build/html
+UNIT := $(PYTHON) -m pytest -q -n 2 --dist loadfile
+NBVAL := $(PYTHON) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval_sanitize.cfg
+BUILD := .venv/bin/jupyter-book build . -n -W --keep-going
+export OMP_NUM_THREADS ?= 1
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+environment: # .venv with requirements.txt; takes no time when it is there
+	@python3 scripts/environment.py
+
+book: environment ## build the site, execute the chapters, open it
+	@time $(BUILD)
+	echo "file://$$PWD/$(SITE)/index.html"
+	if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || [ "$$(uname)" = Darwin ]; then
+	  $(PYTHON) -m webbrowser "file://$$PWD/$(SITE)/index.html"
+	fi
+
+serve: environment ## serve the built site at http://127.0.0.1:8000
+	@[ -f $(SITE)/index.html ] || $(MAKE) book
+	$(PYTHON) -m http.server 8000 --bind 127.0.0.1 --directory $(SITE)
+
+lab: environment ## open the chapters in JupyterLab
+	@$(PYTHON) -m jupyterlab --notebook-dir chapters
+
+lint: environment ## ruff, line budgets, the rules for chapters
+	@.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(PYTHON) scripts/check_budget.py
+	$(PYTHON) scripts/check_chapters.py
+
+quick: lint ## lint, the fast unit tests, one notebook, one page: under a minute
+	@$(UNIT) -m "not slow and not browser" --ignore tests/test_model_switches.py
+	$(NBVAL) chapters/tokenization.ipynb
+	$(BUILD) -q
+	$(PYTHON) -m pytest -q -m browser tests/browser/test_pages.py -k "index"
+
+test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
+	@$(UNIT) -m "not slow and not browser"
+	$(NBVAL) chapters
+	$(BUILD)
+	$(UNIT) -m "browser and not slow"
+
+test-all: test ## test, and what takes minutes
+	@$(PYTHON) -m pytest -q -m slow
+
+notebooks: environment ## execute the committed notebooks again and normalise them
+	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb
+
+screenshots: environment ## every page at desktop and phone width, light and dark
+	@$(PYTHON) scripts/screenshots.py
+
+bench: environment ## every figure that depends on the machine, in one table
+	@for script in benchmarks/*.py; do $(PYTHON) $$script; done
+
+clean: ## remove what was built; .venv stays
+	@rm -rf _build .pytest_cache .ruff_cache .hypothesis chapters/.ipynb_checkpoints

@@ -1,0 +1,85 @@
+"""Check every chapter against the rules of CONTRIBUTING.md; print the faults and fail on any.
+
+python scripts/check_chapters.py
+"""
+
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import nbformat
+
+FIELDS = {
+    "question": str,
+    "surprise": str,
+    "objectives": list,
+    "prerequisites": list,
+    "minutes": int,
+}
+FILLER = re.compile(r"\b(simply|obviously|of course|clearly|basically)\b", re.IGNORECASE)
+CORE_WORDS = (1800, 2500)
+
+
+def faults_of(path: Path) -> list[str]:
+    """Everything about one notebook that breaks a rule."""
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [
+        *_metadata_faults(notebook.metadata.get("chapter", {})),
+        *_cell_faults(code),
+        *_prose_faults("\n\n".join(prose)),
+    ]
+
+
+def _metadata_faults(chapter: dict) -> list[str]:
+    wrong = [name for name, kind in FIELDS.items() if not isinstance(chapter.get(name), kind)]
+    faults = [f"metadata chapter.{name} is missing or of another type" for name in wrong]
+    if len(chapter.get("objectives", [])) > 5:
+        faults.append(f"{len(chapter['objectives'])} objectives: five at most")
+    return faults
+
+
+def _cell_faults(code: list) -> list[str]:
+    lengths = [len(cell.source.splitlines()) for cell in code]
+    faults = [
+        f"{cell.id}: {n} lines, 20 at most" for cell, n in zip(code, lengths, strict=True) if n > 20
+    ]
+    if statistics.median(lengths) > 5:
+        faults.append(f"median cell has {statistics.median(lengths)} lines: 5 at most")
+    faults += [f"{cell.id} is not executed" for cell in code if cell.execution_count is None]
+    faults += [
+        f"{cell.id} committed with an error"
+        for cell in code
+        for output in cell.outputs
+        if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", [])
+    ]
+    compared = sum("nbval-check-output" in cell.metadata.get("tags", []) for cell in code)
+    if compared < 15:
+        faults.append(f"{compared} compared fact cells (tag nbval-check-output): at least 15")
+    return faults
+
+
+def _prose_faults(prose: str) -> list[str]:
+    core = prose.split("\n## Deeper")[0]
+    low, high = CORE_WORDS
+    words = len(
+        re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"<[^>]+>|\]\([^)]*\)|\$[^$]*\$", " ", core))
+    )
+    faults = [] if low <= words <= high else [f"{words} words in the core: {low} to {high}"]
+    faults += [f"filler word {found.group()!r}" for found in FILLER.finditer(prose)]
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    faults += [f"heading {h!r} stands twice" for h in set(headings) if headings.count(h) > 1]
+    return faults
+
+
+def main() -> int:
+    chapters = sorted(Path("chapters").glob("*.ipynb"))
+    faults = [f"{path}: {fault}" for path in chapters for fault in faults_of(path)]
+    print("\n".join(faults) or f"{len(chapters)} chapter(s) keep the rules")
+    return int(bool(faults) or not chapters)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

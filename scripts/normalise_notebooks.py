@@ -1,0 +1,61 @@
+"""Execute notebooks in place and leave in them only what a reader of a diff wants to see.
+
+    python scripts/normalise_notebooks.py chapters/tokenization.ipynb …
+
+Text results stay. The HTML of views and the PNG of plots go: the site makes them anew. Execution
+counts run from 1, cell ids count up, and nothing says when or where a cell ran.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+KEPT_METADATA = {"kernelspec", "language_info", "chapter"}
+KEPT_OUTPUTS = {"text/plain"}
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run every cell from the top, as the site does, with ``folder`` as working directory."""
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
+    client.execute()
+
+
+def normalise(notebook: nbformat.NotebookNode) -> None:
+    """Remove what changes from run to run or from machine to machine."""
+    for key in set(notebook.metadata) - KEPT_METADATA:
+        del notebook.metadata[key]
+    notebook.metadata["kernelspec"] = KERNEL
+    notebook.metadata["language_info"] = {"name": "python"}
+    count = 0
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:03d}"
+        cell.metadata = {key: cell.metadata[key] for key in ("tags",) if key in cell.metadata}
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = [_normalised(output, count) for output in cell.outputs]
+
+
+def _normalised(output, count: int):
+    if "data" in output:
+        output.data = {kind: value for kind, value in output.data.items() if kind in KEPT_OUTPUTS}
+        output.metadata = {}
+    if "execution_count" in output:
+        output.execution_count = count
+    return output
+
+
+def main(paths: list[str]) -> None:
+    for path in map(Path, paths):
+        notebook = nbformat.read(path, as_version=4)
+        execute(notebook, path.parent)
+        normalise(notebook)
+        nbformat.write(notebook, path)
+        print(f"{path}: {len(notebook.cells)} cells, {path.stat().st_size // 1024} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
