@@ -41,21 +41,24 @@ def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor
 def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the keys that may be seen; a row that may see none becomes 0, not NaN."""
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, scores.shape)
         if mask.dtype == torch.bool:
             scores = scores.masked_fill(~mask, -math.inf)
         else:
-            scores = scores + mask
+            scores = scores + mask.to(scores.dtype)
     blind = (scores == -math.inf).all(dim=-1, keepdim=True)
     return scores.masked_fill(blind, 0.0).softmax(dim=-1).masked_fill(blind, 0.0)
 
 
-def check_mask(mask: Tensor) -> None:
-    """Raise ``ValueError`` for a mask of integers, whose 0 and 1 would be added to the scores."""
+def check_mask(mask: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise ``ValueError`` unless ``mask`` is boolean or float and broadcasts to ``shape``."""
     if mask.dtype != torch.bool and not mask.is_floating_point():
         raise ValueError(
             f"mask has dtype {mask.dtype}: use bool (True = may be seen) or float (added to scores)"
         )
+    pairs = zip(reversed(mask.shape), reversed(shape), strict=False)
+    if mask.dim() > len(shape) or any(size not in (1, wanted) for size, wanted in pairs):
+        raise ValueError(f"mask {tuple(mask.shape)} must broadcast to (…, T, S) = {tuple(shape)}")
 
 
 def causal_mask(
@@ -126,6 +129,7 @@ class KVCache:
 
     def append_positions(self, positions: Tensor) -> Tensor:
         """Append the positions ``(B or 1, T)`` of new tokens; return those of all, ``(…, S)``."""
+        self.truncate(self.length)  # forget what a forward pass that failed has left
         if self.positions is not None:
             B = max(len(self.positions), len(positions))
             old, new = self.positions.expand(B, -1), positions.expand(B, -1)
@@ -218,7 +222,9 @@ class MultiHeadAttention(nn.Module):
                 "context needs causal=False and no rope, alibi or cache: use CrossAttention"
             )
         if mask is not None:
-            check_mask(mask)
+            past = cache.layer_length(self.layer) if cache is not None else 0
+            S = past + (x if context is None else context).shape[1]
+            check_mask(mask, (len(x), self.n_heads, x.shape[1], S))
 
     def _project(self, x, context, cache, positions):
         """q (B, H, T, D), k and v (B, H_kv, S, D) with positions worked in and the cache joined."""
@@ -253,7 +259,7 @@ class MultiHeadAttention(nn.Module):
     def _explicit(self, q, k, v, mask, bias) -> Tensor:
         """Every step in the open, for whoever looks."""
         scores = attention_scores(q, k, self.scale)
-        scores = self.scores(scores if bias is None else scores + bias)
+        scores = self.scores(scores if bias is None else scores + bias.to(scores.dtype))
         weights = masked_softmax(scores, self._with_causal(mask, q, k))
         weights = self.weights(weights)  # (B, H, T, S)
         return F.dropout(weights, self.dropout, self.training) @ v
@@ -313,6 +319,8 @@ def _added(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _check_heads(d_model, n_heads, n_kv_heads, head_dim, window, causal) -> None:
+    if n_heads < 1 or n_kv_heads < 1:
+        raise ValueError(f"n_heads={n_heads} and n_kv_heads={n_kv_heads} must be at least 1")
     if head_dim is None and d_model % n_heads:
         raise ValueError(f"d_model={d_model} is not divisible by n_heads={n_heads}")
     if n_heads % n_kv_heads:

@@ -6,7 +6,7 @@ the new one. Loading never runs code from a file, and changes nothing until all 
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ def save_checkpoint(
     """
     tensors: State = {}
     content = {"model": _pack(model.state_dict(), "model", tensors, {}), "step": int(step)}
+    content |= {"optimizer": None, "optimizer_class": None}
     if optimizer is not None:
         content["optimizer"] = _pack(optimizer.state_dict(), "optimizer", tensors, {})
         content["optimizer_class"] = _class_name(optimizer)
@@ -47,17 +48,12 @@ def load_checkpoint(
     or shapes that the model does not have, and an optimizer that does not match.
     """
     tensors, metadata = _read(path)
-    if metadata.get("format") != FORMAT:
-        raise ValueError(
-            f"{_name(path)} holds no training checkpoint: use load_weights for weights"
-        )
-    content = json.loads(metadata["content"])
-    model_state = _unpack(content["model"], tensors)
-    _check_fit(model, model_state, path)
+    content = _content(path, tensors, metadata)
+    _check_fit(model, content["model"], path)
     if optimizer is not None:
-        _check_optimizer(optimizer, content, tensors, path)
-        optimizer.load_state_dict(_unpack(content["optimizer"], tensors))
-    model.load_state_dict(model_state)
+        _check_optimizer(optimizer, content, path)
+        optimizer.load_state_dict(content["optimizer"])
+    model.load_state_dict(content["model"])
     return content["step"]
 
 
@@ -65,7 +61,7 @@ def save_weights(path: File, model: nn.Module) -> None:
     """Write the weights alone, as a plain safetensors file; a shared tensor is written once."""
     state = model.state_dict()
     aliases = _aliases(state)
-    _write(path, write_tensors({n: t.contiguous() for n, t in state.items() if n not in aliases}))
+    _write(path, write_tensors({n: _copy(t) for n, t in state.items() if n not in aliases}))
 
 
 def load_weights(path: File, model: nn.Module) -> None:
@@ -81,15 +77,15 @@ def load_weights(path: File, model: nn.Module) -> None:
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Write ``data`` to ``path``: whole or not at all, on the disk when this returns."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -98,10 +94,11 @@ def _pack(value, name: str, tensors: State, seen: dict[tuple, str]):
     if isinstance(value, Tensor):
         if _memory(value) not in seen:
             seen[_memory(value)] = name
-            tensors[name] = value.detach().clone(memory_format=torch.contiguous_format)
+            tensors[name] = _copy(value)
         return {"tensor": seen[_memory(value)]}
     if isinstance(value, dict):
-        return {"dict": [[k, _pack(v, f"{name}.{k}", tensors, seen)] for k, v in value.items()]}
+        items = ((_pack(k, name, tensors, seen), k, v) for k, v in value.items())
+        return {"dict": [[key, _pack(v, f"{name}.{k}", tensors, seen)] for key, k, v in items]}
     if isinstance(value, list | tuple):
         items = [_pack(v, f"{name}.{i}", tensors, seen) for i, v in enumerate(value)]
         return {"tuple" if isinstance(value, tuple) else "list": items}
@@ -118,8 +115,26 @@ def _unpack(packed, tensors: State):
     if kind == "tensor":
         return tensors[content]
     if kind == "dict":
-        return {key: _unpack(value, tensors) for key, value in content}
+        return {_unpack(key, tensors): _unpack(value, tensors) for key, value in content}
     return {"list": list, "tuple": tuple}[kind](_unpack(item, tensors) for item in content)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """The same numbers in memory of their own, in order: what safetensors asks for."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
+
+
+def _content(path: File, tensors: State, metadata: dict[str, str]) -> dict:
+    """What :func:`save_checkpoint` put in, its tensors back in their places."""
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{_name(path)} holds no training checkpoint: use load_weights for weights"
+        )
+    try:
+        content = json.loads(metadata["content"])
+        return content | {part: _unpack(content[part], tensors) for part in ("model", "optimizer")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{_name(path)} is damaged: {error!r}") from None
 
 
 def _memory(tensor: Tensor) -> tuple:
@@ -140,9 +155,9 @@ def _check_fit(model: nn.Module, state: State, path: File) -> None:
     missing = [name for name in expected if name not in state]
     unknown = [name for name in state if name not in expected]
     misfits = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        f"{name} {_sizes(state[name])} instead of {_sizes(expected[name])}"
         for name in expected
-        if name in state and state[name].shape != expected[name].shape
+        if name in state and _sizes(state[name]) != _sizes(expected[name])
     ]
     faults = {"missing": missing, "not in the model": unknown, "of another shape": misfits}
     found = "; ".join(f"{fault}: {_shortened(names)}" for fault, names in faults.items() if names)
@@ -152,14 +167,18 @@ def _check_fit(model: nn.Module, state: State, path: File) -> None:
         )
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer, content: dict, tensors, path: File):
-    if "optimizer" not in content:
+def _sizes(value) -> tuple | None:
+    """The shape of a tensor; of a module's other state, which may be of any kind, nothing."""
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, content: dict, path: File) -> None:
+    if content["optimizer"] is None:
         raise ValueError(f"{_name(path)} was saved without an optimizer: leave optimizer out")
     saved, wanted = content["optimizer_class"], _class_name(optimizer)
     if saved != wanted:
         raise ValueError(f"{_name(path)} holds the state of {saved}, the optimizer is {wanted}")
-    groups = _unpack(dict(content["optimizer"]["dict"])["param_groups"], tensors)
-    saved = [len(group["params"]) for group in groups]
+    saved = [len(group["params"]) for group in content["optimizer"]["param_groups"]]
     wanted = [len(group["params"]) for group in optimizer.param_groups]
     if saved != wanted:
         raise ValueError(

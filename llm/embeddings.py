@@ -93,10 +93,11 @@ class RotaryPositionalEmbedding(nn.Module):
             if T > self.max_seq_len:
                 raise ValueError(f"x has {T} positions, but max_seq_len is {self.max_seq_len}")
             positions = torch.arange(T, device=x.device)
-        # Worked out in float32 at each call: a table kept in bfloat16 would lose far positions.
-        frequencies = rotation_frequencies(D, self.theta).to(x.device)
-        angles = positions[..., None].float() * frequencies  # (…, T) -> (…, T, D/2)
-        first, second = self._pairs(x.float())
+        # At least float32, and at each call: a table kept in bfloat16 would lose far positions.
+        precise = torch.promote_types(x.dtype, torch.float32)
+        frequencies = rotation_frequencies(D, self.theta, precise).to(x.device)
+        angles = positions[..., None].to(precise) * frequencies  # (…, T) -> (…, T, D/2)
+        first, second = self._pairs(x.to(precise))
         turned = self._join(
             first * angles.cos() - second * angles.sin(),
             first * angles.sin() + second * angles.cos(),

@@ -94,6 +94,11 @@ def _steps(
         )
     if n_steps < 0:
         raise ValueError(f"max_new_tokens must not be negative, got {n_steps}")
+    if padding_mask is not None and padding_mask.shape != token_ids.shape:
+        raise ValueError(
+            f"padding_mask must have the shape of token_ids, {tuple(token_ids.shape)}, "
+            f"got {tuple(padding_mask.shape)}"
+        )
     if padding_mask is not None and not padding_mask[:, -1].all():
         raise ValueError("a prompt ends in padding: pad on the left (llm.padding_mask does)")
     accepts = inspect.signature(model.forward).parameters

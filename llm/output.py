@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from llm.embeddings import check_ids
+
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
     """exp(x) / Σ exp(x) along ``dim``, with the greatest entry subtracted first against overflow.
@@ -35,15 +37,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100) -> 
             f"logits {tuple(logits.shape)} need targets of shape {tuple(logits.shape[:-1])}, "
             f"got {tuple(targets.shape)}"
         )
-    logits, targets = logits.flatten(0, -2), targets.flatten()  # (…, V) -> (N, V), (…) -> (N,)
+    V = logits.shape[-1]
+    logits, targets = logits.reshape(-1, V), targets.reshape(-1)  # (…, V) -> (N, V), (…) -> (N,)
     kept = targets != ignore_index
     logits, targets = logits[kept], targets[kept]
-    V = logits.shape[-1]
     if len(targets) == 0:
         raise ValueError(f"no target to average: every one is ignore_index={ignore_index}")
-    if targets.min() < 0 or targets.max() >= V:
-        wrong = targets[(targets < 0) | (targets >= V)][0].item()
-        raise ValueError(f"target {wrong} is outside 0 … {V - 1} (the logits have {V} scores)")
+    check_ids(targets, V, "target", "vocab_size")
     chosen = logits.gather(-1, targets[:, None]).squeeze(-1)  # (N, V) -> (N,)
     return (logits.logsumexp(-1) - chosen).mean()
 
@@ -74,6 +74,8 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
     """Keep the fewest most probable tokens that together reach p, the crossing one included."""
     if not 0 < p <= 1:
         raise ValueError(f"top_p must be above 0 and at most 1, got {p}")
+    if p == 1:
+        return logits  # rounding of the sum below must not drop the tail
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probabilities = softmax(ordered)
     before = probabilities.cumsum(-1) - probabilities  # the mass of the more probable tokens
@@ -98,8 +100,9 @@ def repetition_penalty(
     """
     if not penalty > 0:
         raise ValueError(f"repetition_penalty must be positive, got {penalty}; 1 changes nothing")
-    counted = torch.ones_like(token_ids) if seen is None else seen.long()
-    used = torch.zeros_like(logits, dtype=torch.long).scatter_add(-1, token_ids, counted) > 0
+    counted = torch.ones_like(token_ids) if seen is None else seen
+    counts = torch.zeros_like(logits, dtype=torch.long)
+    used = counts.scatter_add(-1, token_ids.long(), counted.long()) > 0
     return torch.where(used, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
@@ -122,7 +125,7 @@ def sample(
     for keep, amount in ((top_k_filter, top_k), (top_p_filter, top_p), (min_p_filter, min_p)):
         if amount is not None:
             logits = keep(logits, amount)
-    probabilities = softmax(logits.float()).flatten(0, -2).cpu()  # (…, V) -> (N, V)
+    probabilities = softmax(logits.float()).reshape(-1, logits.shape[-1]).cpu()  # -> (N, V)
     drawn = torch.multinomial(probabilities, 1, generator=generator)
     return drawn.reshape(logits.shape[:-1]).to(logits.device)
 

@@ -35,7 +35,10 @@ def from_huggingface(source: str | Path | State, hf_config: dict | None = None) 
     if kind not in FAMILIES:
         raise ValueError(f"model_type={kind!r}: this book reads {' and '.join(FAMILIES)}")
     family = FAMILIES[kind]
-    model = Transformer(family.read(hf_config))
+    try:
+        model = Transformer(family.read(hf_config))
+    except KeyError as error:
+        raise ValueError(f"hf_config has no {error}, which {kind} needs") from None
     model.load_state_dict(_ours(family, model.state_dict(), _complete(family, model, source)))
     return model.eval()
 
@@ -101,9 +104,9 @@ def _complete(family: Family, model: Transformer, theirs: State) -> State:
             for name, tensor in theirs.items()
         }
     if model.config.tie_embeddings:
-        token_name = next(iter(family.whole)) + ".weight"
-        head = theirs.setdefault("lm_head.weight", theirs.get(token_name))
-        if head is not None and not torch.equal(head, theirs[token_name]):
+        token, head = next(iter(family.whole)) + ".weight", "lm_head.weight"
+        theirs = {token: theirs.get(head), head: theirs.get(token)} | theirs
+        if theirs[token] is not None and not torch.equal(theirs[token], theirs[head]):
             raise ValueError("the config ties head and embeddings, but their weights differ")
     return theirs
 
@@ -121,7 +124,8 @@ def _ours(family: Family, expected: State, theirs: State) -> State:
         wanted = (sum(sizes), *expected[parts[0]].shape[1:])
         if tensor.shape != wanted:
             got = tuple(theirs[name].shape)
-            raise ValueError(f"{name} has shape {got}, which the config does not allow")
+            wanted = wanted[::-1] if family.is_transposed(name) else wanted
+            raise ValueError(f"{name} has shape {got}, but the config asks for {wanted}")
         ours |= zip(parts, tensor.split(sizes), strict=True)
     return ours
 

@@ -43,11 +43,22 @@ def text_twin(colour: str, mode: str, minimum: float = 4.5) -> str:
 
 def css_variables(mode: str) -> str:
     """The palette of one mode as CSS custom properties, ``--llm-q: #0072B2; …``."""
+    return " ".join(f"--llm-{name}: {value};" for name, value in _palette(mode).items())
+
+
+def css_colours(svg: str) -> str:
+    """``svg`` with each colour of the light palette replaced by its custom property."""
+    names = {colour.lower(): name for name, colour in _palette("light").items()}
+    known = re.compile("|".join(names), re.IGNORECASE)
+    return known.sub(lambda c: f"var(--llm-{names[c[0].lower()]}, {c[0]})", svg)
+
+
+def _palette(mode: str) -> dict[str, str]:
     plain = {"paper": PAPER, "ink": INK, "muted": MUTED, "line": LINE, "panel": PANEL}
     values = {name: colours[mode] for name, colours in plain.items()} | {"accent": ACCENT[mode]}
     for role, colour in MARKS.items():
-        values |= {role: colour, f"{role}-text": text_twin(colour, mode)}
-    return " ".join(f"--llm-{name}: {value};" for name, value in values.items())
+        values |= {f"{role}-text": text_twin(colour, mode), role: colour}
+    return values
 
 
 @contextmanager
@@ -79,6 +90,7 @@ def figure_style(mode: str = "light") -> Iterator[None]:
             "figure.constrained_layout.use": True,
             "image.cmap": SEQUENTIAL,
             "svg.fonttype": "none",
+            "svg.hashsalt": "inside-an-llm",
         }
     ):
         yield

@@ -22,6 +22,8 @@ def get_batch(
     """
     if data.ndim != 1:
         raise ValueError(f"data must be one row of token ids, got shape {tuple(data.shape)}")
+    if str(data.dtype).removeprefix("torch.").startswith(("float", "bfloat", "complex")):
+        raise ValueError(f"data must hold integers, got {data.dtype}")
     if batch_size < 1 or seq_len < 1:
         raise ValueError(f"batch_size={batch_size} and seq_len={seq_len} must be at least 1")
     if len(data) < seq_len + 1:

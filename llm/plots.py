@@ -1,0 +1,125 @@
+"""The figures of the book, one function a figure; each returns a matplotlib ``Figure``.
+
+Every colour and font comes from :mod:`llm.style`. Nothing is shown or saved here.
+"""
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import FancyBboxPatch
+
+from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text_twin
+
+_K_TEXT = text_twin(MARKS["k"], "light")
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that follows the colours of the page it stands on, and can be heard.
+
+    In HTML it is an SVG whose colours are those of the page and whose text is text; elsewhere a
+    PNG. ``description`` says what it shows, for those who do not see it.
+    """
+
+    description = ""
+
+    def __repr__(self) -> str:
+        return f"<Figure: {self.description}>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/html": self._html(), "image/png": self._png()}
+
+    def _png(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def _html(self) -> str:
+        buffer = io.StringIO()
+        with figure_style():
+            self.savefig(buffer, format="svg", metadata={"Date": None})
+        svg = buffer.getvalue()
+        svg = css_colours(svg[svg.index("<svg") :])
+        label = html.escape(self.description, quote=True)
+        return svg.replace("<svg ", f'<svg class="llm-figure" role="img" aria-label="{label}" ', 1)
+
+
+def token_rows(rows: Mapping[str, Sequence[str]], width: float = 8.0) -> Figure:
+    """Pieces of a text as boxes in the order of reading, one block of lines for each entry."""
+    columns = int(width * 11)  # letters that fit on a line
+    lines = {label: _wrap([_drawable(piece) for piece in rows[label]], columns) for label in rows}
+    height = sum(len(block) + 1.2 for block in lines.values())
+    with figure_style():
+        figure = Figure(figsize=(width, 0.32 * height + 0.2))
+        axes = figure.add_subplot(xlim=(0, columns), ylim=(height, 0))
+        axes.axis("off")
+        top = 0.6
+        for label, block in lines.items():
+            axes.text(0, top, label, color=MUTED["light"], va="center", size=9)
+            for i, line in enumerate(block):
+                _draw_line(axes, line, top + i + 1)
+            top += len(block) + 1.2
+    figure.description = "; ".join(f"{label}: {' '.join(rows[label])}" for label in rows)
+    return figure
+
+
+def vocabulary_curve(
+    sizes: Sequence[int], characters_per_token: Sequence[float], reference: float
+) -> Figure:
+    """How far each vocabulary of ``sizes`` entries shortens a text, against GPT-2's 50,257."""
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.4))
+        top = 1.15 * max(*characters_per_token, reference)
+        axes = figure.add_subplot(xscale="log", ylim=(0, top))
+        axes.plot(sizes, characters_per_token, "o-", color=MARKS["q"], linewidth=2)
+        axes.axhline(reference, color=MARKS["k"], linestyle="--")
+        axes.text(sizes[0], reference, "GPT-2, 50,257 entries", color=_K_TEXT, va="bottom")
+        for point in zip(sizes, characters_per_token, strict=True):
+            place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(f"{point[1]:.2f}", point, **place)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
+        axes.set(xlabel="entries in our vocabulary", ylabel="characters per token")
+    values = (f"{v:.2f} with {n:,}" for n, v in zip(sizes, characters_per_token, strict=True))
+    figure.description = f"Characters per token: {', '.join(values)} entries; GPT-2 {reference:.2f}"
+    return figure
+
+
+def _draw_line(axes, pieces: Sequence[str], y: float) -> None:
+    """Boxes side by side, tinted in turn."""
+    x = 0.0
+    for i, piece in enumerate(pieces):
+        box = FancyBboxPatch(
+            (x + 0.25, y - 0.38),
+            len(piece) + 0.7,
+            0.76,
+            boxstyle="round,pad=0,rounding_size=0.15",
+            facecolor=(ACCENT["light"], (0.08, 0.2)[i % 2]),
+            edgecolor=ACCENT["light"],
+            linewidth=0.7,
+        )
+        axes.add_patch(box)
+        style = {"family": "DejaVu Sans Mono", "size": 9, "color": INK["light"]}
+        middle = x + 0.6 + len(piece) / 2
+        axes.text(middle, y, piece, ha="center", va="center", parse_math=False, **style)
+        x += len(piece) + 1.2
+
+
+def _wrap(pieces: Sequence[str], columns: int) -> list[list[str]]:
+    """Pieces in lines of at most ``columns`` letters, borders counted."""
+    lines, used = [[]], 0.0
+    for piece in pieces:
+        if lines[-1] and used + len(piece) + 1.2 > columns:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(piece)
+        used += len(piece) + 1.2
+    return lines
+
+
+def _drawable(text: str) -> str:
+    """``text`` with code points in place of what the figure's font cannot draw."""
+    font = get_font(findfont("DejaVu Sans Mono"))
+    return "".join(c if font.get_char_index(ord(c)) else f"U+{ord(c):04X}" for c in text)

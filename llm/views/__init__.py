@@ -1,0 +1,23 @@
+"""Interactive views: HTML that works without a kernel, without network, and in every notebook.
+
+Importing the package loads nothing: each view below is imported when first used.
+"""
+
+import importlib
+
+_HOME = {"View": "view", "TokenizerView": "tokenizer_view"}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a view on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,104 @@
+/** What a reader sees as a file: CSV, SVG or PNG. */
+
+import { h } from "./parts.js";
+
+/** @typedef {import("./parts.js").Table} Table */
+
+/** A table as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8. @param {Table} table */
+export function csv({ head, rows }) {
+  const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
+  const line = (values) => values.map(quote).join(",");
+  return `\ufeff${[head, ...rows].map(line).join("\r\n")}\r\n`;
+}
+
+/** Save content as a file. @param {string} name @param {string} type @param {string | Blob} content */
+export function download(name, type, content) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export async function savePng(name, picture) {
+  const image = new Image();
+  image.src = `data:image/svg+xml,${encodeURIComponent(snapshot(picture))}`;
+  await image.decode();
+  const scale = Math.min(2, 16_000 / Math.max(image.width, image.height));
+  const canvas = h("canvas", { width: image.width * scale, height: image.height * scale });
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  canvas.toBlob((blob) => download(name, "image/png", blob));
+}
+
+/**
+ * An element as SVG: a rectangle for each box that is painted and a text for each run of text.
+ * @param {HTMLElement} element
+ */
+export function snapshot(element) {
+  const hidden = element.hidden;
+  element.hidden = false;
+  element.style.maxBlockSize = "none"; // all of it, not only what is scrolled into sight
+  const frame = element.getBoundingClientRect();
+  const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
+  const nodes = [...element.querySelectorAll("*")];
+  const shapes = nodes.flatMap((node) => [boxShape(node, frame), ...textShapes(node, frame)]);
+  element.hidden = hidden;
+  element.style.maxBlockSize = "";
+  const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
+  const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
+  svg.append(svgElement("rect", { width, height, fill: paper }), ...shapes.filter(Boolean));
+  return new XMLSerializer().serializeToString(svg);
+}
+
+function boxShape(node, frame) {
+  const style = getComputedStyle(node);
+  const box = node.getBoundingClientRect();
+  const border = parseFloat(style.borderTopWidth);
+  if (!box.width || (style.backgroundColor === "rgba(0, 0, 0, 0)" && !border)) return null;
+  const [x, y] = [box.x - frame.x + border / 2, box.y - frame.y + border / 2];
+  const d = roundedBox(x, y, box.width - border, box.height - border, style);
+  const stroke = border ? toRgb(style.borderTopColor) : "none";
+  return svgElement("path", { d, fill: toRgb(style.backgroundColor), stroke, "stroke-width": border });
+}
+
+/** Path of a box whose corners have the radii of `style`. */
+function roundedBox(x, y, width, height, style) {
+  const corner = (name) => Math.min(parseFloat(style[`border${name}Radius`]), width / 2, height / 2);
+  const [a, b, c, d] = ["TopLeft", "TopRight", "BottomRight", "BottomLeft"].map(corner);
+  return `M${x + a} ${y}h${width - a - b}q${b} 0 ${b} ${b}v${height - b - c}q0 ${c} ${-c} ${c}` +
+    `h${-(width - c - d)}q${-d} 0 ${-d} ${-d}v${-(height - d - a)}q0 ${-a} ${a} ${-a}z`;
+}
+
+function textShapes(node, frame) {
+  const style = getComputedStyle(node);
+  const texts = [...node.childNodes].filter((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+  return texts.map((child) => {
+    const range = document.createRange();
+    range.selectNodeContents(child);
+    const box = range.getBoundingClientRect();
+    const size = parseFloat(style.fontSize);
+    const place = { x: box.x - frame.x, y: box.y - frame.y + box.height / 2 + size * 0.34 };
+    const font = { "font-size": size, "font-family": style.fontFamily, "font-weight": style.fontWeight };
+    const text = svgElement("text", { ...place, ...font, fill: toRgb(style.color), "xml:space": "preserve" });
+    text.textContent = plain(child.data);
+    return text;
+  });
+}
+
+function svgElement(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+/** A CSS colour of any kind as `rgb()`, which every drawing program reads. @param {string} colour */
+function toRgb(colour) {
+  const pen = h("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 1, 1);
+  const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+  return a ? `rgb(${r},${g},${b})` : "none";
+}
+
+/** @param {string} text @returns {string} without what XML forbids */
+function plain(text) {
+  return text.replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd");
+}

@@ -1,0 +1,48 @@
+"""Fixtures of the browser tests: Chromium, the built site, and a server for it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from tools import ROOT, serve
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium_browser() -> Iterator[Browser]:
+    """The system's Chromium, headless. Without one the tests are skipped, or fail if CI=true."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        message = "browser tests need Chromium: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """Folder of the built site."""
+    folder = ROOT / "_build" / "html"
+    if not (folder / "chapters" / "index.html").exists():
+        pytest.fail(f"no built site in {folder.relative_to(ROOT)}: run `make book` first")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(site: Path) -> Iterator[str]:
+    """Address of a local web server for the site, such as ``http://127.0.0.1:41234``."""
+    with serve(site) as address:
+        yield address

@@ -1,0 +1,269 @@
+"""Dresses the book: the Sphinx extension behind ``_config.yml``.
+
+It registers the theme in ``theme/inside``, makes the palette's CSS from ``llm.style``, copies the
+needed part of MathJax out of the installed package, notices edits in ``llm/``, renders the chapter
+card and folds the sections under *Deeper*. Nothing that it adds asks another host for anything.
+"""
+
+import hashlib
+import html
+import importlib.util
+import json
+import os
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+THEME = Path(__file__).parent / "inside"
+MATHJAX_FILES = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex/extensions/*.js",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "output/chtml/fonts/woff-v2/*.woff",
+    "a11y/assistive-mml.js",
+)
+STAMP = ".llm-source"
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the theme and connect what follows; the order is that of a build."""
+    app.add_html_theme("inside", str(THEME))
+    app.add_js_file("book.js", loading_method="defer")
+    app.add_css_file("palette.css", priority=100)
+    app.connect("config-inited", prepare_folders)
+    app.connect("config-inited", forget_results_of_older_source)
+    app.connect("env-get-outdated", reread_after_source_edit)
+    app.connect("env-updated", remember_source)
+    app.connect("doctree-read", add_chapter_card)
+    app.connect("doctree-resolved", fold_deeper_sections)
+    app.connect("doctree-resolved", wrap_tables)
+    app.connect("html-page-context", fill_in_page)
+    app.connect("build-finished", finish_site)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+# --- files beside the pages -------------------------------------------------------------------
+
+
+def prepare_folders(app: Sphinx, config) -> None:
+    """Make the palette and the MathJax folder, and let Sphinx copy them to ``_static``."""
+    made = build_folder(app) / "static"
+    shutil.rmtree(made, ignore_errors=True)
+    copy_mathjax(made / "mathjax")
+    (made / "palette.css").write_text(palette_css())
+    config.html_static_path.append(str(made))
+
+
+def palette_css() -> str:
+    """The book's colours as custom properties: light, and dark on screens, with a script or not."""
+    from llm.style import css_variables
+
+    light = f"color-scheme: light; {css_variables('light')}"
+    dark = f"color-scheme: dark; {css_variables('dark')}"
+    chosen = f'@media screen {{ html[data-theme="dark"] {{ {dark} }} }}'
+    system = "@media screen and (prefers-color-scheme: dark)"
+    return f":root {{ {light} }}\n{chosen}\n{system} {{ html:not([data-theme]) {{ {dark} }} }}\n"
+
+
+def copy_mathjax(target: Path) -> None:
+    """Copy TeX input, CHTML output, fonts and MathML for screen readers from the package."""
+    package = importlib.util.find_spec("sphinx-mathjax-offline")
+    if package is None or package.origin is None:
+        raise RuntimeError("MathJax is missing: pip install sphinx-mathjax-offline")
+    source = Path(package.origin).parent / "static" / "mathjax"
+    for pattern in MATHJAX_FILES:
+        for path in source.glob(pattern):
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def finish_site(app: Sphinx, exception: Exception | None) -> None:
+    """Put the views' shared files and a first page that leads to the welcome into the site."""
+    if exception is not None or app.builder.name != "html":
+        return
+    site = Path(app.outdir)
+    shutil.rmtree(site / "_shared", ignore_errors=True)
+    shutil.copytree(shared_folder(app), site / "_shared", ignore=shutil.ignore_patterns(STAMP))
+    target = f"{app.config.root_doc}.html"
+    (site / "index.html").write_text(
+        f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{app.config.html_title}'
+        f'</title>\n<meta http-equiv="refresh" content="0; url={target}">\n'
+        f'<p><a href="{target}">{app.config.html_title}</a></p>\n</html>\n'
+    )
+
+
+# --- executed notebooks follow the source -----------------------------------------------------
+
+
+def build_folder(app: Sphinx) -> Path:
+    """The folder that holds the site and everything made for it, ``_build``."""
+    return Path(app.outdir).parent
+
+
+def shared_folder(app: Sphinx) -> Path:
+    """Where notebooks put files that several pages share; the site has it as ``_shared/``."""
+    return build_folder(app) / "shared"
+
+
+def source_digest(folder: Path) -> str:
+    """A hash of every file of the package, so that an edit can be noticed."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def source_of_results(app: Sphinx) -> str:
+    """The digest of the ``llm/`` that the kept results come from, empty when there are none."""
+    stamp = shared_folder(app) / STAMP
+    return stamp.read_text() if stamp.exists() else ""
+
+
+def forget_results_of_older_source(app: Sphinx, config) -> None:
+    """Empty the execution cache when ``llm/`` has changed since its notebooks ran."""
+    digest = source_digest(Path(app.confdir) / "llm")
+    shared = shared_folder(app)
+    if source_of_results(app) != digest:
+        cache = config.nb_execution_cache_path or build_folder(app) / ".jupyter_cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        shutil.rmtree(shared, ignore_errors=True)
+        shared.mkdir(parents=True)
+        (shared / STAMP).write_text(digest)
+    os.environ["LLM_BOOK_BUILD"] = str(shared)
+
+
+def reread_after_source_edit(app: Sphinx, env, added: set, changed: set, removed: set) -> list:
+    """Have every page read again when the last finished build saw another ``llm/``."""
+    seen = getattr(env, "llm_source", None)
+    return [] if seen == source_of_results(app) else sorted(env.found_docs)
+
+
+def remember_source(app: Sphinx, env) -> None:
+    """Note in the environment which ``llm/`` its pages were made with."""
+    env.llm_source = source_of_results(app)
+
+
+# --- chapters ---------------------------------------------------------------------------------
+
+
+def chapter_metadata(path: Path) -> dict:
+    """The ``chapter`` entry of a notebook's metadata, or an empty dictionary."""
+    if path.suffix != ".ipynb":
+        return {}
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("chapter", {})
+
+
+def add_chapter_card(app: Sphinx, doctree: nodes.document) -> None:
+    """Put the chapter's question, length, prerequisites and objectives under its title."""
+    chapter = chapter_metadata(Path(app.env.doc2path(app.env.docname)))
+    title = next(doctree.findall(nodes.title), None)
+    if not chapter or title is None:
+        return
+    card = nodes.container(classes=["chapter-card"])
+    card += nodes.paragraph("", chapter["question"], classes=["chapter-question"])
+    card += nodes.paragraph("", _facts(chapter), classes=["chapter-facts"])
+    card += nodes.paragraph("", "After this chapter you can", classes=["chapter-after"])
+    items = (nodes.list_item("", nodes.paragraph("", goal)) for goal in chapter["objectives"])
+    card += nodes.bullet_list("", *items, classes=["chapter-objectives"])
+    title.parent.insert(title.parent.index(title) + 1, card)
+
+
+def _facts(chapter: dict) -> str:
+    """Length and prerequisites in one line."""
+    needed = ", ".join(chapter.get("prerequisites", [])) or "nothing"
+    return f"{chapter['minutes']} minutes · Before this: {needed}"
+
+
+def fold_deeper_sections(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Fold each subsection of a section called *Deeper* behind its heading."""
+    if app.builder.format != "html":
+        return
+    for section in doctree.findall(nodes.section):
+        if section[0].astext().strip() == "Deeper":
+            for part in (node for node in section if isinstance(node, nodes.section)):
+                part.insert(0, _raw('<details class="deeper"><summary>'))
+                part.insert(2, _raw("</summary>"))
+                part.append(_raw("</details>"))
+
+
+def wrap_tables(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give each table a box of its own to scroll in, so that the page never does."""
+    if app.builder.format != "html":
+        return
+    for table in list(doctree.findall(nodes.table)):
+        place = table.parent.index(table)
+        table.parent.insert(place + 1, _raw("</div>"))
+        table.parent.insert(place, _raw('<div class="table-box">'))
+
+
+def _raw(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Add the description and the notebook's links; leave out myst-nb's style sheet."""
+    source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
+    if 'name="description"' not in context.get("metatags", ""):
+        text = html.escape(_description(app, Path(source), doctree), quote=True)
+        context["metatags"] = context.get("metatags", "") + (
+            f'\n<meta name="description" content="{text}">'
+        )
+    # The role that docutils gives to references was taken out of the standard.
+    context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+    if doctree is None or not any(doctree.findall(_is_math)):
+        # Sphinx loads it on the first page as soon as any chapter has a formula.
+        scripts = context["script_files"]
+        context["script_files"] = [script for script in scripts if not _is_mathjax(script)]
+    context["notebook_links"] = notebook_links(app, source, context)
+    context["css_files"] = [
+        css for css in context["css_files"] if "mystnb" not in str(css.filename)
+    ]
+
+
+def _is_math(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.math | nodes.math_block)
+
+
+def _is_mathjax(script) -> bool:
+    body = script.attributes.get("body") or ""
+    return "mathjax/" in str(script.filename) or body.startswith("window.MathJax")
+
+
+def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
+    """Where the notebook of a page runs and where it can be had; only notebooks have these."""
+    if not source.endswith(".ipynb"):
+        return []
+    options = app.config.html_theme_options
+    path = Path(source).relative_to(app.confdir).as_posix()
+    repository = options["repository_url"].removeprefix("https://github.com/")
+    colab = f"{options['launch_buttons']['colab_url']}/github/{repository}/blob"
+    copied = context["pathto"](f"_sources/{context['sourcename']}", True)
+    return [
+        {
+            "url": f"{colab}/{options['repository_branch']}/{path}",
+            "text": "Open in Colab",
+            "icon": "launch",
+        },
+        {"url": copied, "text": "Download notebook", "icon": "download", "download": True},
+    ]
+
+
+def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:
+    """One or two sentences for search engines: the chapter's question, else its first words."""
+    question = chapter_metadata(source).get("question")
+    if question:
+        return question
+    paragraph = next(doctree.findall(nodes.paragraph), None) if doctree else None
+    text = paragraph.astext() if paragraph else f"Search {app.config.html_title}."
+    return " ".join(text.split())[:200]
