@@ -75,10 +75,10 @@ def vocabulary_curve(
         axes = figure.add_subplot(xscale="log", ylim=(0, top))
         axes.plot(sizes, characters_per_token, "o-", color=MARKS["q"], linewidth=2)
         axes.axhline(reference, color=MARKS["k"], linestyle="--")
-        axes.text(sizes[0], reference, "GPT-2, 50,257 entries", color=_K_TEXT, va="bottom")
+        above = {"xytext": (0, 7), "textcoords": "offset points"}
+        axes.annotate("GPT-2, 50,257 entries", (sizes[0], reference), color=_K_TEXT, **above)
         for point in zip(sizes, characters_per_token, strict=True):
-            place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-            axes.annotate(f"{point[1]:.2f}", point, **place)
+            axes.annotate(f"{point[1]:.2f}", point, ha="center", **above)
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.set_xticks([], minor=True)
         axes.set(xlabel="entries in our vocabulary", ylabel="characters per token")

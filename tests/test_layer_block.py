@@ -143,6 +143,16 @@ def test_a_post_norm_block_equals_pytorch_s_encoder_layer(disturb):
     close(ours(x), theirs(x, src_mask=forbidden, is_causal=True))
 
 
+@pytest.mark.parametrize("kind", [FeedForward, SwiGLU])
+def test_a_network_drops_hidden_features_in_training_only(kind):
+    network, x = kind(4, 64, dropout=0.5), torch.randn(3, 4)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    plain = kind(4, 64)
+    plain.load_state_dict(network.state_dict())
+    assert torch.equal(network(x), plain(x))
+
+
 @pytest.mark.parametrize("ffn", ["gelu", "swiglu"])
 def test_dropout_is_off_in_evaluation(ffn):
     block = TransformerBlock(ModelConfig(vocab_size=5, d_model=16, n_heads=2, ffn=ffn, dropout=0.5))
