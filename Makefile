@@ -8,7 +8,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 SITE := _build/html
 UNIT := $(PYTHON) -m pytest -q -n 2 --dist loadfile
-NBVAL := $(PYTHON) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval_sanitize.cfg
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval_sanitize.cfg
+LONG := $(addprefix --ignore=tests/test_,tokenization.py checks_tokenization.py model.py pretrained.py)
 BUILD := .venv/bin/jupyter-book build . -n -W --keep-going
 export OMP_NUM_THREADS ?= 1
 
@@ -38,15 +39,14 @@ lint: environment ## ruff, line budgets, the rules for chapters
 	$(PYTHON) scripts/check_budget.py
 	$(PYTHON) scripts/check_chapters.py
 
-quick: lint ## lint, the fast unit tests, one notebook, one page: under a minute
-	@$(UNIT) -m "not slow and not browser" --ignore tests/test_model_switches.py
-	$(NBVAL) chapters/tokenization.ipynb
+quick: lint ## lint, most unit tests, one notebook, one page: under a minute
+	@$(UNIT) -m "not slow and not browser" $(NBVAL) chapters/tokenization.ipynb tests $(LONG)
 	$(BUILD) -q
-	$(PYTHON) -m pytest -q -m browser tests/browser/test_pages.py -k "index"
+	$(PYTHON) -m pytest -q tests/browser/test_pages.py -k "index"
 
 test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
 	@$(UNIT) -m "not slow and not browser"
-	$(NBVAL) chapters
+	$(UNIT) $(NBVAL) chapters
 	$(BUILD)
 	$(UNIT) -m "browser and not slow"
 

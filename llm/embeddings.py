@@ -95,7 +95,7 @@ class RotaryPositionalEmbedding(nn.Module):
             positions = torch.arange(T, device=x.device)
         # At least float32, and at each call: a table kept in bfloat16 would lose far positions.
         precise = torch.promote_types(x.dtype, torch.float32)
-        frequencies = rotation_frequencies(D, self.theta, precise).to(x.device)
+        frequencies = rotation_frequencies(D, self.theta, precise, x.device)
         angles = positions[..., None].to(precise) * frequencies  # (…, T) -> (…, T, D/2)
         first, second = self._pairs(x.to(precise))
         turned = self._join(
@@ -115,9 +115,11 @@ class RotaryPositionalEmbedding(nn.Module):
         return torch.stack([first, second], dim=-1).flatten(-2)
 
 
-def rotation_frequencies(dim: int, theta: float, dtype: torch.dtype = torch.float32) -> Tensor:
+def rotation_frequencies(
+    dim: int, theta: float, dtype: torch.dtype, device: torch.device | None = None
+) -> Tensor:
     """The ``dim/2`` angles a position turns by: theta^(−2i / dim) for i = 0, 1, …"""
-    return 1.0 / theta ** (torch.arange(0, dim, 2, dtype=torch.int64).to(dtype) / dim)
+    return 1.0 / theta ** (torch.arange(0, dim, 2, device=device).to(dtype) / dim)
 
 
 def alibi_bias(
@@ -189,3 +191,13 @@ def check_ids(ids: Tensor, limit: int, what: str, limit_name: str) -> None:
     if low < 0 or high >= limit:
         wrong = low if low < 0 else high
         raise ValueError(f"{what} {wrong} is outside 0 … {limit - 1} ({limit_name}={limit})")
+
+
+def check_batch(token_ids: Tensor) -> None:
+    """Raise ``ValueError`` unless ``token_ids`` is a tensor ``(B, T)`` with at least one token."""
+    if not isinstance(token_ids, Tensor) or token_ids.dim() != 2 or 0 in token_ids.shape:
+        got = tuple(token_ids.shape) if isinstance(token_ids, Tensor) else repr(token_ids)
+        raise ValueError(
+            f"token_ids must be a tensor (B, T) with at least one token, got {got}: write "
+            "torch.tensor([ids]), and start an empty prompt with a begin token"
+        )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from llm.attention import KVCache
+from llm.embeddings import check_batch
 from llm.output import repetition_penalty as penalise
 from llm.output import sample
 
@@ -40,60 +41,48 @@ def generate(
     Dropout is off. Raises ``ValueError`` for an empty prompt, a prompt that ends in padding, and
     settings out of range.
     """
-    settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     new = _steps(
         model,
         token_ids,
         max_new_tokens,
-        settings | {"generator": generator},
-        repetition_penalty,
-        stop,
-        use_cache,
-        padding_mask,
+        repetition_penalty=repetition_penalty,
+        stop=stop,
+        use_cache=use_cache,
+        padding_mask=padding_mask,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        generator=generator,
     )
     return torch.cat([token_ids, *(drawn[:, None] for drawn in new)], dim=1)
 
 
-def stream(
-    model: nn.Module,
-    token_ids: Tensor,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    repetition_penalty: float = 1.0,
-    generator: torch.Generator | None = None,
-    stop: Collection[int] = (),
-    use_cache: bool = True,
-) -> Iterator[int]:
-    """The new tokens of :func:`generate` for one prompt ``(1, T)``, each as soon as it is drawn."""
-    if token_ids.dim() == 2 and len(token_ids) != 1:
+def stream(model: nn.Module, token_ids: Tensor, max_new_tokens: int, **settings) -> Iterator[int]:
+    """Yield the new tokens of :func:`generate` for one prompt ``(1, T)`` as they are drawn.
+
+    ``settings`` are those of :func:`generate`, with the same defaults.
+    """
+    if isinstance(token_ids, Tensor) and token_ids.dim() == 2 and len(token_ids) != 1:
         raise ValueError(f"stream takes one prompt (1, T), got {tuple(token_ids.shape)}")
-    settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    new = _steps(
-        model,
-        token_ids,
-        max_new_tokens,
-        settings | {"generator": generator},
-        repetition_penalty,
-        stop,
-        use_cache,
-    )
-    return (int(drawn) for drawn in new)
+    return (int(drawn) for drawn in _steps(model, token_ids, max_new_tokens, **settings))
 
 
 def _steps(
-    model, token_ids, n_steps, settings, penalty, stop, use_cache, padding_mask=None
+    model,
+    token_ids,
+    max_new_tokens,
+    *,
+    repetition_penalty=1.0,
+    stop=(),
+    use_cache=True,
+    padding_mask=None,
+    **sampling,
 ) -> Iterator[Tensor]:
-    """Check the request, then yield the next token ``(B,)`` of every row, n_steps times at most."""
-    if token_ids.dim() != 2 or token_ids.shape[1] == 0:
-        raise ValueError(
-            f"token_ids must be (B, T) with at least one token, got {tuple(token_ids.shape)}: "
-            "start an empty prompt with a begin token"
-        )
-    if n_steps < 0:
-        raise ValueError(f"max_new_tokens must not be negative, got {n_steps}")
+    """Check the request; then yield the next token ``(B,)`` of every row, again and again."""
+    check_batch(token_ids)
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens must not be negative, got {max_new_tokens}")
     if padding_mask is not None and padding_mask.shape != token_ids.shape:
         raise ValueError(
             f"padding_mask must have the shape of token_ids, {tuple(token_ids.shape)}, "
@@ -103,17 +92,18 @@ def _steps(
         raise ValueError("a prompt ends in padding: pad on the left (llm.padding_mask does)")
     accepts = inspect.signature(model.forward).parameters
     cache = KVCache() if use_cache and "cache" in accepts else None
-    return _draw(model, token_ids, n_steps, settings, penalty, stop, cache, padding_mask)
+    steps = range(max_new_tokens)
+    return _draw(model, token_ids, steps, sampling, repetition_penalty, stop, cache, padding_mask)
 
 
-def _draw(model, token_ids, n_steps, settings, penalty, stop, cache, mask) -> Iterator[Tensor]:
+def _draw(model, token_ids, steps, sampling, penalty, stop, cache, mask) -> Iterator[Tensor]:
     stops = torch.tensor(sorted(stop), dtype=torch.long, device=token_ids.device)
     ended = torch.zeros(len(token_ids), dtype=torch.bool, device=token_ids.device)
-    for _ in range(n_steps):
+    for _ in steps:
         logits = _next_logits(model, token_ids, mask, cache)  # (B, V)
         if penalty != 1.0:
             logits = penalise(logits, token_ids, penalty, seen=mask)
-        drawn = torch.where(ended, token_ids[:, -1], sample(logits, **settings))
+        drawn = torch.where(ended, token_ids[:, -1], sample(logits, **sampling))
         yield drawn
         ended = ended | torch.isin(drawn, stops)
         if ended.all():

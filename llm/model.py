@@ -15,6 +15,7 @@ from llm.embeddings import (
     LearnedPositionalEmbedding,
     SinusoidalPositionalEncoding,
     TokenEmbedding,
+    check_batch,
     check_ids,
     relative_bias,
 )
@@ -117,10 +118,7 @@ class Transformer(nn.Module):
 
     def _check(self, token_ids, past, padding_mask, positions) -> None:
         """What a caller can get wrong; the embeddings check the ids themselves."""
-        if token_ids.dim() != 2 or 0 in token_ids.shape:
-            raise ValueError(
-                f"token_ids must be (B, T) with at least one token, got {tuple(token_ids.shape)}"
-            )
+        check_batch(token_ids)
         B, T = token_ids.shape
         limit = self.config.max_seq_len
         if past + T > limit:

@@ -111,7 +111,7 @@ def test_rope_equals_multiplication_by_complex_numbers(layout, theta):
 
 def test_rope_equals_hugging_face_s():
     x, positions = torch.randn(2, 3, 7, 16), torch.arange(7)
-    angles = positions[:, None].float() * rotation_frequencies(16, 10000.0)
+    angles = positions[:, None].float() * rotation_frequencies(16, 10000.0, torch.float32)
     angles = torch.cat([angles, angles], dim=-1)[None]
     theirs, _ = apply_rotary_pos_emb(x, x, angles.cos(), angles.sin())
     torch.testing.assert_close(RotaryPositionalEmbedding(16, 7)(x), theirs, atol=1e-6, rtol=0)
