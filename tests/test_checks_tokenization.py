@@ -51,12 +51,14 @@ def merge(ids, pair, new_id):
 
 def train(text, n_merges):
     ids, merges = list(text.encode()), []
-    for rank in range(n_merges):
+    token = {byte: bytes([byte]) for byte in range(256)}
+    for new_id in range(256, 256 + n_merges):
         counts = count_pairs(ids)
         if not counts:
             break
-        best = max(sorted(counts, reverse=True), key=lambda pair: counts[pair])
-        ids = merge(ids, best, 256 + rank)
+        best = max(counts, key=lambda pair: (counts[pair], [token[i] for i in pair]))
+        ids = merge(ids, best, new_id)
+        token[new_id] = token[best[0]] + token[best[1]]
         merges.append(best)
     return merges
 
@@ -116,10 +118,12 @@ def skips_one_only(ids, pair, new_id):
 
 def trains_from_257(text, n_merges):
     ids, merges = list(text.encode()), []
+    token = {byte: bytes([byte]) for byte in range(256)}
     while len(merges) < n_merges and len(ids) > 1:
         counts = count_pairs(ids)
-        merges.append(max(counts, key=lambda pair: (counts[pair], pair)))
+        merges.append(max(counts, key=lambda pair: (counts[pair], [token[i] for i in pair])))
         ids = merge(ids, merges[-1], 256 + len(merges))
+        token[256 + len(merges)] = b"".join(token[i] for i in merges[-1])
     return merges
 
 

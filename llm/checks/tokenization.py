@@ -5,8 +5,8 @@ result of a merge:
 
 - ``count_pairs(ids)``: how often each pair of neighbours occurs, overlaps included;
 - ``merge(ids, pair, new_id)``: a new list with the pair replaced, from left to right;
-- ``train(text, n_merges)``: the merges; ties go to the greatest pair of ids, and training stops
-  early when one token is left;
+- ``train(text, n_merges)``: the merges; ties go to the greatest pair of byte strings, and
+  training stops early when one token is left;
 - ``encode(text, merges)`` and ``decode(ids, merges)``; bytes that are no UTF-8 decode to ``"�"``.
 """
 

@@ -69,7 +69,11 @@ def _merge_keeping_pair(ids: Ids, pair: Pair, new_id: int) -> Ids:
     return [i for token in merged for i in ([*pair, new_id] if token == -1 else [token])]
 
 
-def _greatest(counts: dict[Pair, int]) -> Pair:
+def _greatest(counts: dict[Pair, int], spell) -> Pair:
+    return max(counts, key=lambda pair: (counts[pair], spell(pair)))
+
+
+def _greatest_ids(counts: dict[Pair, int], spell) -> Pair:
     return max(counts, key=lambda pair: (counts[pair], pair))
 
 
@@ -84,10 +88,16 @@ def train(
     join=merge,
     enough=lambda counts: counts,
 ) -> list[Pair]:
-    ids, merges = raw(text), []
+    ids, merges, tokens = raw(text), [], {}
+
+    def spell(pair: Pair) -> list[bytes]:
+        return [tokens.get(i) or (bytes([i]) if i < 256 else chr(i).encode()) for i in pair]
+
     while len(merges) < n_merges and enough(count(ids)):
-        pair = choose(count(ids))
-        ids = join(ids, pair, new_id(ids, len(merges)))
+        pair = choose(count(ids), spell)
+        made = new_id(ids, len(merges))
+        tokens[made] = b"".join(spell(pair))
+        ids = join(ids, pair, made)
         merges.append(pair)
     return merges
 
@@ -234,18 +244,23 @@ TRAIN_BUGS = {
         train, new_id=lambda ids, n: 256
     ),
     "ties go to the greatest pair; yours go to the pair seen first.": partial(
-        train, choose=lambda counts: max(counts, key=counts.get)
+        train, choose=lambda counts, spell: max(counts, key=counts.get)
     ),
     "ties go to the greatest pair; yours go to the pair seen last.": partial(
-        train, choose=lambda counts: max(reversed(counts), key=counts.get)
+        train, choose=lambda counts, spell: max(reversed(counts), key=counts.get)
     ),
     "ties go to the greatest pair; yours go to the smallest.": partial(
-        train, choose=lambda counts: min(counts, key=lambda pair: (-counts[pair], pair))
+        train, choose=lambda counts, spell: min(counts, key=lambda p: (-counts[p], spell(p)))
+    ),
+    "ties are settled by the ids; compare the bytes that the two tokens stand for.": partial(
+        train, choose=_greatest_ids
     ),
     "it merges the rarest pair; take the most frequent.": partial(
-        train, choose=lambda counts: min(counts, key=lambda pair: (counts[pair], pair))
+        train, choose=lambda counts, spell: min(counts, key=lambda p: (counts[p], spell(p)))
     ),
-    "it merges the greatest pair however rare; the count comes first.": partial(train, choose=max),
+    "it merges the greatest pair however rare; the count comes first.": partial(
+        train, choose=lambda counts, spell: max(counts, key=spell)
+    ),
     "pairs are counted once at the start; count again after each merge.": _train_once_counted,
     "overlapping pairs are merged twice; after a merge move on by two.": partial(
         train, join=partial(merge, step=1)
