@@ -21,6 +21,10 @@ def photograph(browser: Browser, page_file: Path, target: Path, width: int, mode
     page = context.new_page()
     page.goto(page_file.as_uri())
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise; }")
+    for view in page.locator(".llm-view").all():
+        view.scroll_into_view_if_needed()
+        page.wait_for_function("view => !('pending' in view.dataset)", arg=view.element_handle())
+    page.evaluate("() => scrollTo(0, 0)")
     page.wait_for_timeout(300)
     target.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=target, full_page=True)

@@ -54,8 +54,14 @@ def test_bundle_is_the_same_in_every_run(own):
 def test_plain_text_shows_the_tokens():
     lines = TokenizerView("The cat sat on the mat 🦙").describe().splitlines()
     assert lines[0] == "TokenizerView(text='The cat sat on the mat 🦙', ways='Characters, GPT-2')"
-    assert lines[1].startswith("Characters     24 tokens  T|h|e|·|c|a|t")
-    assert lines[2] == "GPT-2           9 tokens  The|·cat|·sat|·on|·the|·mat|20 F0 9F|A6|99"
+    assert lines[1].startswith("Characters     24 tokens  T|h|e|␣|c|a|t")
+    assert lines[2] == "GPT-2           9 tokens  The|␣cat|␣sat|␣on|␣the|␣mat|20 F0 9F|A6|99"
+
+
+def test_one_token_is_singular():
+    assert "1 token  a" in TokenizerView("a").describe()
+    one_merge = BPETokenizer.train("aa", 257)
+    assert TokenizerView("a", one_merge).ways["own"][0] == "Our BPE, 1 merge"
 
 
 def test_html_needs_nothing_from_elsewhere(own):
@@ -76,7 +82,7 @@ def test_user_text_cannot_leave_its_script_or_become_markup():
 def test_fallback_stands_without_scripts():
     html = TokenizerView("a < b").html()
     fallback = re.search(r'<div class="llm-fallback">(.*?)</div>', html, re.DOTALL)[1]
-    assert "<table>" in fallback and "a &lt; b" in fallback and "a|·&lt;|·b" in fallback
+    assert "<table>" in fallback and "a &lt; b" in fallback and "a|␣&lt;|␣b" in fallback
 
 
 def test_all_is_inline_by_default():
@@ -123,7 +129,7 @@ def test_sizes_stay_small():
 
 
 def test_visible_signs():
-    assert visible("a b\n\t\r\x00") == "a·b⏎⇥␍␀"
+    assert visible("a b\n\t\r\x00") == "a␣b⏎⇥␍␀"
     assert visible("\u0301") == "◌\u0301"
     assert visible("\u202eabc\u200d") == "⟨202E⟩abc⟨200D⟩"
 
@@ -177,15 +183,22 @@ def test_every_string_is_used_and_every_use_has_a_string(name):
 
 
 def _keys_in_script(name: str) -> set[str]:
-    """Keys in ``t("…")`` and in ``t(condition ? "…" : "…")``."""
+    """Keys in ``t("…")``, in ``t(condition ? "…" : "…")`` and in ``count("…", n)``."""
     calls = re.findall(r"\bt\(((?:[^()]|\([^()]*\))*)", script_text(name))
     keys = [re.findall(r'(?:^|[?:] )"(\w+)"', call) for call in calls]
-    return {key for found in keys for key in found}
+    return {key for found in keys for key in found} | _keys_in_counts(script_text(name))
+
+
+def _keys_in_counts(source: str) -> set[str]:
+    """Plural and singular of each key in ``count("…", n)``."""
+    plurals = set(re.findall(r'\bcount\("(\w+)"', source))
+    return plurals | {f"{key}_one" for key in plurals}
 
 
 def _keys_in_python(name: str) -> set[str]:
     source = (FOLDER / f"{name}_view.py").read_text(encoding="utf-8")
-    return set(re.findall(r'\bwords\["(\w+)"\]', source))
+    keys = set(re.findall(r'\bwords\["(\w+)"\]', source))
+    return keys | _keys_in_counts(source.replace("_count(", "count("))
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -1,10 +1,11 @@
 /** The frame around every view: words, address, data. A view's module exports `mount(frame)`. */
 
 import { freeAddress, addressable, loadScript, sharedAddress, split } from "./page.js";
-import { debounce, h, number } from "./parts.js";
+import { button, debounce, h, number, whenSeen } from "./parts.js";
 import { toolbar } from "./toolbar.js";
 
 /** @typedef {import("./parts.js").Table} Table */
+/** @typedef {{link: HTMLElement, top: number}} Origin  a link and where it stood in the window */
 
 /**
  * Mount the views of one output. A view that cannot start leaves its text fallback in place.
@@ -54,6 +55,16 @@ export class Frame {
     return this.strings[key].replace(/\{(\w+)\}/g, fill);
   }
 
+  /**
+   * Words that count something, singular or plural.
+   * @param {string} key  of the plural; the singular is `key` with `_one`
+   * @param {number} n
+   * @param {Record<string, string | number>} [values]
+   */
+  count(key, n, values = {}) {
+    return this.t(number(n) === "1" ? `${key}_one` : key, { ...values, n });
+  }
+
   /** An id for a part of this view, unique on the page. @param {string} part */
   id(part) {
     return `${this.root.id}-${part}`;
@@ -71,7 +82,8 @@ export class Frame {
     this.element.setAttribute("aria-labelledby", title.id);
     const tools = toolbar(this, outputs);
     const head = h("div", { class: "llm-head" }, title, tools);
-    this.element.append(head, this.notice, this.body, this.status);
+    this.return = button(this.t("return"), () => this.goBack(), { class: "llm-button llm-return", hidden: true });
+    this.element.append(this.return, head, this.notice, this.body, this.status);
   }
 
   /** Say a change once, when it has settled. @param {string} text */
@@ -88,21 +100,40 @@ export class Frame {
 
   /** Call `apply` with the state in the address, now and whenever it changes. */
   onAddress(apply) {
-    const follow = (hash, scroll = true) => {
-      const [name, query] = split(hash);
-      if (name !== this.address || !this.root.isConnected) return;
-      apply(Object.fromEntries(new URLSearchParams(query)));
-      if (scroll) this.root.scrollIntoView();
+    let origin = null;
+    const show = () => this.root.scrollIntoView();
+    const follow = (leap) => {
+      const [name, query] = split(location.hash);
+      const here = name === this.address && this.root.isConnected;
+      if (here) {
+        apply(Object.fromEntries(new URLSearchParams(query)));
+        leap();
+      }
+      this.leftFrom(here ? origin : null);
+      origin = null;
     };
-    addEventListener("hashchange", () => follow(location.hash));
+    addEventListener("hashchange", () => follow(show));
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.('a[href^="#"]');
-      if (link && link.hash === location.hash) follow(link.hash); // no hashchange will come
+      origin = link && { link, top: link.getBoundingClientRect().top };
+      if (link?.hash === location.hash) follow(show); // no hashchange will come
     });
-    follow(location.hash, false);
-    if (split(location.hash)[0] === this.address) {
-      requestAnimationFrame(() => this.root.scrollIntoView());
-    }
+    follow(() => requestAnimationFrame(show));
+  }
+
+  /** Offer a way back to the link from which the page leapt here. @param {Origin | null} origin */
+  leftFrom(origin) {
+    this.origin = origin;
+    this.return.hidden = !origin;
+    this.return.focus({ preventScroll: true });
+  }
+
+  /** Return to that link, and put it where it stood in the window. */
+  goBack() {
+    const { link, top } = this.origin;
+    this.leftFrom(null);
+    link.focus({ preventScroll: true });
+    scrollBy({ top: link.getBoundingClientRect().top - top, behavior: "instant" });
   }
 
   /** The view's part of the address. */
@@ -122,6 +153,12 @@ export class Frame {
     } catch {
       // A sandboxed frame has no address of its own.
     }
+  }
+
+  /** Call `load` when the view is first in sight; it counts as pending until that is done. */
+  loadWhenSeen(load) {
+    this.root.dataset.pending = "";
+    whenSeen(this.root, () => load().finally(() => delete this.root.dataset.pending));
   }
 
   /**

@@ -54,10 +54,15 @@ export class MergeSteps {
       const why = this.frame.t(word === null ? "steps_none" : "steps_long", { bytes, limit: LONGEST });
       this.title.textContent = this.frame.t("steps_none_title");
       this.message.textContent = why;
+      this.steps = []; // a key may still reach a button that is hidden only now
+      this.question.replaceChildren();
       return;
     }
     this.title.textContent = this.frame.t("steps_title", { word: isolate(visible(word)) });
     this.steps = engine.steps(word);
+    const { pieces } = this.steps.at(-1);
+    // That nothing merges any more is a step of its own, so that it can be predicted too.
+    if (pieces.length > 1) this.steps.push({ pieces, rank: null, made: [], end: true });
     this.slider.max = this.steps.length - 1;
     const first = Math.min(step, this.steps.length - 1);
     this.draw(first, this.describe(first));
@@ -65,7 +70,7 @@ export class MergeSteps {
 
   /** @param {number} step @param {string} [message] */
   go(step, message) {
-    if (step < 0 || step >= this.steps.length) return;
+    if (!(step in this.steps)) return;
     this.draw(step, message ?? this.describe(step));
     this.frame.announce(this.message.textContent);
     this.onStep(step);
@@ -100,13 +105,26 @@ export class MergeSteps {
   /** Ask which pair merges next, with the right answer among the choices. */
   ask() {
     const { frame } = this;
-    const { pieces } = this.steps[this.at];
+    const { pieces, end } = this.steps[this.at];
     this.question.hidden = pieces.length < 2;
     const label = h("p", { id: frame.id("predict") }, frame.t("predict"));
     this.question.setAttribute("aria-labelledby", label.id);
-    const pairs = this.candidates().map((pair) => button(this.pairText(pair), () => this.answer(pair)));
-    const none = button(frame.t("predict_none"), () => this.answer(null));
-    this.question.replaceChildren(label, h("div", { class: "llm-choices" }, pairs, none));
+    this.choices = new Map(this.candidates().map((pair) => [pair.rank ?? pair, this.choice(pair)]));
+    this.choices.set(null, this.choice(null));
+    this.question.replaceChildren(label, h("div", { class: "llm-choices" }, ...this.choices.values()));
+    if (end) this.closeQuestion();
+  }
+
+  /** @param {Pair | null} guess */
+  choice(guess) {
+    const label = guess ? this.pairText(guess) : this.frame.t("predict_none");
+    return button(label, () => this.answer(guess));
+  }
+
+  /** Take no more answers, and mark the right one. */
+  closeQuestion() {
+    for (const choice of this.choices.values()) choice.disabled = true;
+    this.choices.get(this.engine.lowest(this.steps[this.at].pieces)).classList.add("llm-right");
   }
 
   /** Up to four pairs of neighbours, those that merge soonest, in the order of the text. */
@@ -127,16 +145,16 @@ export class MergeSteps {
     this.stop();
     const { frame } = this;
     const answer = this.engine.lowest(this.steps[this.at].pieces);
-    const right = (guess?.rank ?? null) === answer && (guess === null) === (answer === null);
+    const right = (guess && guess.rank) === answer;
     const verdict = right ? frame.t("right") : this.correction(guess);
-    if (answer === null) return this.conclude(`${verdict} ${frame.t("finished")}`);
-    this.go(this.at + 1, `${verdict} ${this.describe(this.at + 1)}`);
-    (this.question.hidden ? this.back : this.question.querySelector("button")).focus();
-  }
-
-  conclude(message) {
-    this.message.textContent = message;
-    this.frame.announce(message);
+    if (answer === null) {
+      this.go(this.at + 1, `${verdict} ${frame.t("finished")}`);
+      return this.back.focus();
+    }
+    this.message.textContent = `${verdict} ${frame.t("merges_next", this.mergeWords(answer))}`;
+    frame.announce(this.message.textContent);
+    this.closeQuestion();
+    this.next.focus();
   }
 
   /** @param {Pair | null} guess */
@@ -144,19 +162,35 @@ export class MergeSteps {
     if (!guess) return this.frame.t("wrong_none");
     const pair = this.pairText(guess);
     if (guess.rank === undefined) return this.frame.t("wrong_never", { pair });
-    return this.frame.t("wrong_later", { pair, rank: guess.rank + 1 });
+    return this.frame.t("wrong_later", { pair, rank: guess.rank });
   }
 
   /** What happened in a step. @param {number} step */
   describe(step) {
-    const { rank } = this.steps[step];
-    if (rank === null) return this.frame.t("steps_start", { bytes: this.steps[0].pieces.length });
-    const pair = this.pairText({ left: this.engine.left[rank], right: this.engine.right[rank] });
-    return this.frame.t("merged", { pair, whole: isolate(this.text(this.engine.made[rank])), rank: rank + 1 });
+    const { rank, end } = this.steps[step];
+    if (end) return this.frame.t("finished");
+    if (rank === null) return this.describeStart();
+    return this.frame.t("merged", this.mergeWords(rank));
   }
 
+  describeStart() {
+    const bytes = this.steps[0].pieces.length;
+    const start = this.frame.t("steps_start", { bytes });
+    return bytes > Array.from(this.word).length ? `${start} ${this.frame.t("steps_cut")}` : start;
+  }
+
+  /** @param {number} rank */
+  mergeWords(rank) {
+    const { left, right, made } = this.engine;
+    const pair = this.pairText({ left: left[rank], right: right[rank] });
+    return { pair, rank, whole: isolate(this.text(made[rank])) };
+  }
+
+  /** How many merges there are is said at the end only: before, it would answer the question. */
   placeText() {
-    return this.frame.t("step_place", { step: this.at, steps: this.steps.length - 1 });
+    const merges = this.steps.filter((step) => step.rank !== null).length;
+    const last = this.at === this.steps.length - 1;
+    return last ? this.frame.t("step_end", { steps: merges }) : this.frame.t("step_place", { step: this.at });
   }
 
   pairText({ left, right }) {
@@ -168,7 +202,7 @@ export class MergeSteps {
   }
 
   togglePlay() {
-    if (this.timer) return this.stop();
+    if (this.timer || !this.steps.length) return this.stop();
     if (this.at === this.steps.length - 1) this.go(0);
     this.play.textContent = this.frame.t("pause");
     this.timer = setInterval(() => this.tick(), PAUSE);

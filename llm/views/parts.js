@@ -79,7 +79,8 @@ export function markOption(options, chosen) {
 
 /** @param {Table} table */
 export function tableElement({ caption, head, rows }) {
-  const cell = (value) => h("td", { dir: "auto" }, String(value));
+  const kind = (value) => (typeof value === "number" ? { class: "llm-number" } : { dir: "auto" });
+  const cell = (value) => h("td", kind(value), String(value));
   return h("table", {},
     h("caption", {}, caption),
     h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),

@@ -4,6 +4,8 @@ import { h } from "./parts.js";
 
 /** @typedef {import("./parts.js").Table} Table */
 
+const MARGIN = 12;
+
 /** A table as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8. @param {Table} table */
 export function csv({ head, rows }) {
   const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
@@ -36,9 +38,9 @@ export function snapshot(element) {
   const hidden = element.hidden;
   element.hidden = false;
   element.style.maxBlockSize = "none"; // all of it, not only what is scrolled into sight
-  const frame = element.getBoundingClientRect();
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
   const nodes = [...element.querySelectorAll("*")];
+  const frame = around(nodes);
   const shapes = nodes.flatMap((node) => [boxShape(node, frame), ...textShapes(node, frame)]);
   element.hidden = hidden;
   element.style.maxBlockSize = "";
@@ -46,6 +48,14 @@ export function snapshot(element) {
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
   svg.append(svgElement("rect", { width, height, fill: paper }), ...shapes.filter(Boolean));
   return new XMLSerializer().serializeToString(svg);
+}
+
+/** What elements take up together, with a margin. @param {Element[]} nodes @returns {DOMRect} */
+function around(nodes) {
+  const boxes = nodes.map((node) => node.getBoundingClientRect()).filter((box) => box.width);
+  const edge = (choose, side) => (boxes.length ? choose(...boxes.map((box) => box[side])) : 0);
+  const [x, y] = [edge(Math.min, "left") - MARGIN, edge(Math.min, "top") - MARGIN];
+  return new DOMRect(x, y, edge(Math.max, "right") + MARGIN - x, edge(Math.max, "bottom") + MARGIN - y);
 }
 
 function boxShape(node, frame) {

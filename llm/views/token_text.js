@@ -3,7 +3,7 @@
 /** @typedef {import("./bpe.js").Token} Token */
 /** @typedef {{label: string, partial: {part: number, whole: number, character: string} | null}} Span */
 
-const SIGNS = { " ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u007f": "␡", "\u00a0": "⍽" };
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u007f": "␡", "\u00a0": "⍽" };
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Zs}\p{Variation_Selector}]/gu;
 
 /**

@@ -2,8 +2,9 @@
 
 import { BPE, unpack } from "./bpe.js";
 import { MergeSteps } from "./merge_steps.js";
+import { facts } from "./token_facts.js";
 import { Characters, hex, pieceText, visible } from "./token_text.js";
-import { button, choice, h, isolate, markOption, roving, whenSeen } from "./parts.js";
+import { button, choice, h, markOption, roving } from "./parts.js";
 
 /** @typedef {import("./bpe.js").Token} Token */
 /** @typedef {{key: string, name: string, table?: string, ids?: Record<string, number>}} Way */
@@ -14,7 +15,7 @@ export function mount(frame) {
   frame.compose(frame.t("question"), view.state, { table: () => view.table(), picture: view.row });
   frame.onAddress((state) => view.apply(state));
   view.update();
-  whenSeen(frame.root, () => view.loadAll());
+  frame.loadWhenSeen(() => view.loadAll());
 }
 
 class Tokenizer {
@@ -25,6 +26,7 @@ class Tokenizer {
     this.ways = frame.data.ways;
     this.state = { text: frame.data.text, mode: frame.data.mode, token: 0, step: 0 };
     this.engines = new Map(this.ways.filter((way) => !way.table).map((way) => [way.key, new Characters(way)]));
+    this.problem = ""; // said until the page is left: a vocabulary is missing
     this.steps = new MergeSteps(frame, (step) => this.remember({ step }));
     this.build();
   }
@@ -36,7 +38,7 @@ class Tokenizer {
     this.counts = h("p", { class: "llm-counts" });
     this.row = h("div", { class: "llm-tokens", role: "listbox", "aria-orientation": "horizontal" });
     this.row.setAttribute("aria-label", frame.t("tokens_label"));
-    this.legend = h("p", { class: "llm-legend" }, frame.t("legend"));
+    this.legend = h("p", { class: "llm-legend" });
     this.details = h("div", { class: "llm-details", id: frame.id("details") });
     roving(this.row, { select: (i) => this.choose(i), hover: (i) => this.showDetails(i ?? this.state.token) });
     const result = h("section", { class: "llm-result" }, this.counts, this.row, this.legend, this.details);
@@ -49,7 +51,7 @@ class Tokenizer {
     this.input = h("textarea", { id, rows: 2, dir: "auto", spellcheck: "false", autocomplete: "off" });
     this.input.addEventListener("input", () => this.change({ text: this.input.value, token: 0 }));
     const examples = frame.data.examples.map((text) =>
-      button(visible(text).replaceAll("·", " "), () => this.change({ text, token: 0 }), { dir: "auto" }));
+      button(visible(text).replaceAll("␣", " "), () => this.change({ text, token: 0 }), { dir: "auto" }));
     const label = h("label", { for: id }, frame.t("text_label"));
     const row = h("div", { class: "llm-examples" }, h("span", {}, frame.t("examples_label")), examples);
     return h("div", { class: "llm-field" }, label, this.input, row);
@@ -84,7 +86,7 @@ class Tokenizer {
   apply({ text = this.state.text, mode = this.state.mode, token = 0, step = 0 }) {
     const letters = Array.from(text.replace(/\p{Surrogate}/gu, "\ufffd"));
     const { limit } = this.frame.data;
-    this.frame.tell(letters.length > limit ? this.frame.t("cut", { length: letters.length, limit }) : "");
+    this.frame.tell(letters.length > limit ? this.frame.t("cut", { length: letters.length, limit }) : this.problem);
     this.state.text = letters.slice(0, limit).join("");
     if (this.ways.some((way) => way.key === mode)) this.state.mode = mode;
     this.state.token = Math.max(0, Math.trunc(Number(token)) || 0);
@@ -96,11 +98,12 @@ class Tokenizer {
     for (const way of this.ways.filter((each) => each.table)) {
       try {
         this.engines.set(way.key, new BPE(way, await unpack(await this.frame.load(way.table))));
-        this.update();
       } catch (error) {
         console.error(error);
-        this.frame.tell(this.frame.t("not_loaded", { name: way.name }));
+        this.problem = this.frame.t("not_loaded", { name: way.name });
+        this.frame.tell(this.problem);
       }
+      this.update();
     }
   }
 
@@ -114,16 +117,27 @@ class Tokenizer {
     this.updateCards();
     this.updateCounts();
     this.drawRow();
-    this.legend.hidden = !(this.engines.get(mode) instanceof BPE);
+    this.updateParts();
     this.select(Math.min(this.state.token, Math.max(0, this.tokens.length - 1)));
     this.frame.redrawTable?.();
+  }
+
+  /** Show the parts that have something to say: most wait until the vocabulary is loaded. */
+  updateParts() {
+    const { frame } = this;
+    const engine = this.engines.get(this.state.mode);
+    this.details.hidden = this.steps.element.hidden = !engine;
+    frame.body.classList.toggle("llm-loading", !engine && !this.problem);
+    this.legend.hidden = !(engine instanceof BPE);
+    const cut = this.spans.some((span) => span.partial);
+    this.legend.textContent = frame.t("legend") + (cut ? ` ${frame.t("legend_bytes")}` : "");
   }
 
   updateCards() {
     const most = Math.max(1, ...[...this.encoded.values()].map((tokens) => tokens.length));
     for (const [key, { count, bar }] of this.cards) {
       const length = this.encoded.get(key)?.length;
-      count.textContent = length === undefined ? "…" : this.frame.t("token_count", { n: length });
+      count.textContent = length === undefined ? "…" : this.frame.count("token_count", length);
       bar.style.inlineSize = `${(100 * (length ?? 0)) / most}%`;
     }
     const chosen = this.choice.querySelector(`input[value="${this.state.mode}"]`);
@@ -132,12 +146,15 @@ class Tokenizer {
 
   updateCounts() {
     const { frame, tokens } = this;
-    if (!this.engines.has(this.state.mode)) return this.counts.replaceChildren(frame.t("loading"));
+    if (!this.engines.has(this.state.mode)) return this.counts.replaceChildren(this.problem ? "" : frame.t("loading"));
     const characters = Array.from(this.state.text).length;
-    const bytes = new TextEncoder().encode(this.state.text).length;
-    const values = { characters, bytes, tokens: tokens.length };
-    values.ratio = tokens.length ? characters / tokens.length : 0;
-    this.counts.textContent = frame.t("counts", values);
+    const counts = [
+      frame.count("character_count", characters),
+      frame.count("byte_count", new TextEncoder().encode(this.state.text).length),
+      frame.count("token_count", tokens.length),
+      frame.count("ratio", characters / (tokens.length || 1)),
+    ];
+    this.counts.textContent = counts.join(" · ");
     frame.announce(`${this.way().name}: ${this.counts.textContent}`);
   }
 
@@ -189,45 +206,9 @@ class Tokenizer {
   showDetails(index) {
     const { frame, tokens } = this;
     if (!tokens[index]) return this.details.replaceChildren(h("p", {}, frame.t("no_tokens")));
-    const facts = [
-      [frame.t("fact_token"), this.textOf(index)],
-      [frame.t("fact_id"), String(tokens[index].id ?? frame.t("unknown"))],
-      [frame.t("fact_bytes"), hex(tokens[index].bytes)],
-      [frame.t("fact_rank"), this.rankOf(tokens[index])],
-      [frame.t("fact_end"), this.reason(index)],
-    ];
-    const list = facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+    const shown = { engine: this.engines.get(this.state.mode), tokens, spans: this.spans };
+    const list = facts(frame, shown, index).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
     this.details.replaceChildren(h("dl", {}, list));
-  }
-
-  /** What a token's bytes say, also when they are only a part of a character. */
-  textOf(index) {
-    const { label, partial } = this.spans[index];
-    if (!partial) return `“${isolate(label)}”`;
-    return this.frame.t("incomplete", { ...partial, character: isolate(partial.character) });
-  }
-
-  /** @param {Token} token */
-  rankOf(token) {
-    const engine = this.engines.get(this.state.mode);
-    if (!(engine instanceof BPE)) return this.frame.t("rank_character");
-    if (token.special) return this.frame.t("rank_special");
-    if (token.rank === null) return this.frame.t("rank_byte");
-    return this.frame.t("rank_merge", { rank: token.rank + 1, size: engine.size });
-  }
-
-  /** Why the text breaks after a token. */
-  reason(index) {
-    const { frame, tokens } = this;
-    const [token, next] = [tokens[index], tokens[index + 1]];
-    if (!next) return frame.t("end_text");
-    if (!(this.engines.get(this.state.mode) instanceof BPE)) return frame.t("end_character");
-    if (token.special || next.special) return frame.t("end_special");
-    if (token.word !== next.word) return frame.t("end_word");
-    return frame.t("end_unmerged", {
-      left: isolate(this.spans[index].label),
-      right: isolate(this.spans[index + 1].label),
-    });
   }
 
   way() {
@@ -239,7 +220,7 @@ class Tokenizer {
     const { frame } = this;
     const head = ["#", frame.t("fact_token"), frame.t("fact_id"), frame.t("fact_bytes"), frame.t("fact_rank")];
     const rows = this.tokens.map((token, i) =>
-      [i + 1, this.spans[i].label, token.id ?? "", hex(token.bytes), token.rank === null ? "" : token.rank + 1]);
+      [i + 1, this.spans[i].label, token.id ?? "", hex(token.bytes), token.rank ?? ""]);
     return { caption: `${this.way().name}: ${this.counts.textContent}`, head, rows };
   }
 }

@@ -18,7 +18,7 @@ from llm.views.view import View, strings
 LIMIT = 2000  # characters; the view cuts what is longer, so that each key answers at once
 SHOWN = 60  # tokens in the static forms
 EXAMPLES = ("The cat sat on the mat.", "Mississippi", "lower lowest", "🦙 llama", "12345 + 678")
-_SIGNS = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡", "\xa0": "⍽"}
+_SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡", "\xa0": "⍽"}
 _UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Zs"}
 
 
@@ -72,7 +72,8 @@ class TokenizerView(View):
         """The tokens of each way on one line."""
         rows = self._rows()
         width = max(len(label) for label, _, _ in rows)
-        lines = [f"{label:<{width}}  {n:>5} tokens  {shown}" for label, n, shown in rows]
+        counts = [_count("token_count", n) for _, n, _ in rows]
+        lines = [f"{r[0]:<{width}}  {n:>12}  {r[2]}" for r, n in zip(rows, counts, strict=True)]
         return "\n".join([repr(self), *lines])
 
     def fallback(self) -> str:
@@ -128,7 +129,7 @@ def pack(tokenizer: BPETokenizer) -> str:
 
 
 def visible(text: str) -> str:
-    """``text`` with a sign for each character that could not be seen: ``·`` for a space."""
+    """``text`` with a sign for each character that could not be seen: ``␣`` for a space."""
     signs = "".join(_sign(c) if unicodedata.category(c) in _UNSEEN else c for c in text)
     return "◌" + signs if signs and unicodedata.category(signs[0]).startswith("M") else signs
 
@@ -162,8 +163,13 @@ def _ways(tokenizer, name: str | None) -> dict[str, tuple]:
         own = tokenizer
     ways = {"characters": (words["characters"], characters)}
     if own is not None:
-        ways["own"] = (name or words["own"].format(n=f"{len(own.merges):,}"), own)
+        ways["own"] = (name or _count("own", len(own.merges)), own)
     return ways | {"gpt2": (words["gpt2"], gpt2_tokenizer())}
+
+
+def _count(key: str, n: int) -> str:
+    """The words ``key`` for ``n`` things: "24 tokens", but "1 token"."""
+    return strings("tokenizer")[f"{key}_one" if n == 1 else key].format(n=f"{n:,}")
 
 
 def _way(key: str, label: str, tokenizer) -> dict:

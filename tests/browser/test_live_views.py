@@ -136,7 +136,7 @@ def test_renders_and_needs_nothing_from_elsewhere(chromium_browser, folder):
     with open_view(chromium_browser, folder / "one.html") as seen:
         ready(seen.page)
         assert not view_faults(seen.page) and not network_faults(seen)
-        assert labels(seen.page) == "The ·cat ·sat ·on ·the ·mat".split() + ["20 F0 9F", "A6", "99"]
+        assert labels(seen.page) == "The ␣cat ␣sat ␣on ␣the ␣mat".split() + ["20 F0 9F", "A6", "99"]
         assert seen.page.locator(".llm-fallback").is_hidden()
 
 
@@ -144,7 +144,7 @@ def test_fallback_is_read_without_scripts(chromium_browser, folder):
     context = chromium_browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((folder / "one.html").as_uri())
-    assert "The|·cat|·sat|·on|·the|·mat" in page.locator(".llm-fallback").inner_text()
+    assert "The|␣cat|␣sat|␣on|␣the|␣mat" in page.locator(".llm-fallback").inner_text()
     context.close()
 
 
@@ -204,18 +204,24 @@ def test_steps_equal_pythons(page, own):
         ids(page, "own")
         shown = []
         for step in range(len(own.steps(word))):
-            page.evaluate(
-                """step => {
-                    const slider = document.querySelector("input[type=range]");
-                    slider.value = step;
-                    slider.dispatchEvent(new Event("input"));
-                }""",
-                step,
-            )
+            slide(page, step)
             shown.append(page.locator(".llm-pieces .llm-text").count())
         assert shown == [len(step.tokens) for step in own.steps(word)], word
+        slide(page, len(shown))
         final = page.locator(".llm-pieces .llm-id").all_inner_texts()
         assert [int(i) for i in final] == own.encode(word)
+
+
+def slide(page: Page, step: int) -> None:
+    """Drag the slider to a step; one beyond the last merge says that it was the last."""
+    page.evaluate(
+        """step => {
+            const slider = document.querySelector("input[type=range]");
+            slider.value = step;
+            slider.dispatchEvent(new Event("input"));
+        }""",
+        step,
+    )
 
 
 def test_details_say_why_a_token_ends(page):
@@ -261,7 +267,9 @@ def test_keyboard_alone_is_enough(page):
     assert page.locator(".llm-tokens [tabindex='0']").count() == 1
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert "merge 1 of" in page.locator(".llm-place").inner_text()
+    assert page.evaluate("() => document.activeElement.textContent") == "Next"
+    page.keyboard.press("Enter")
+    assert page.locator(".llm-place").inner_text() == "merge 1"
 
 
 def test_every_control_is_reached_by_tab_and_seen(page):
@@ -288,19 +296,105 @@ def test_touch(chromium_browser, folder):
     context.close()
 
 
-def test_predict_then_reveal(page):
+def test_predict_then_reveal(page, own):
     ready(page)
     set_text(page, "lowest")
     ids(page, "own")
     message, choices = page.locator(".llm-message"), page.locator(".llm-choices button")
     assert "every byte is a piece of its own: 6" in said(message)
+    first = own.steps("lowest")[1]
+    pair = " + ".join(part.decode() for part in first.pair)
     choices.last.click()
     assert said(message).startswith("No, it goes on.")
-    assert re.search(r". \+ . became “..”: merge number \d+", said(message))
-    assert page.locator(".llm-fresh").count() == 1
-    page.locator("input[type=range]").press("End")
-    page.locator(".llm-choices button").last.click()
-    assert said(message).startswith("Right!")
+    assert f"{pair} merges next: its rank {first.rank} is the lowest" in said(message)
+    assert all(choice.is_disabled() for choice in choices.all())
+    assert said(page.locator(".llm-right")) == pair
+    assert page.locator(".llm-pieces .llm-chip").count() == 6
+    page.keyboard.press("Enter")  # on Next, which has the focus
+    assert f"{pair} became “{b''.join(first.pair).decode()}”: its rank {first.rank}" in said(
+        message
+    )
+    assert page.locator(".llm-fresh").count() == 1 and choices.first.is_enabled()
+
+
+def test_last_prediction_does_not_give_itself_away(page, own):
+    ready(page)
+    set_text(page, "lowest")
+    ids(page, "own")
+    merges = len(own.steps("lowest")) - 1
+    place, forward = page.locator(".llm-place"), page.get_by_role("button", name="Next")
+    chosen, shown_ids = page.locator(".llm-right"), page.locator(".llm-pieces .llm-id")
+    slider = page.locator("input[type=range]")
+    for answer in (page.locator(".llm-choices button").last, forward):
+        slide(page, merges)
+        assert place.inner_text() == slider.get_attribute("aria-valuetext") == f"merge {merges}"
+        assert forward.is_enabled() and shown_ids.count() == chosen.count() == 0
+        answer.click()
+        assert place.inner_text() == f"merge {merges} of {merges}" and forward.is_disabled()
+        assert shown_ids.count() == len(own.encode("lowest")) and said(chosen) == "none"
+        assert "No two neighbours are a learned pair" in said(page.locator(".llm-message"))
+        assert all(choice.is_disabled() for choice in page.locator(".llm-choices button").all())
+    slide(page, merges)
+    page.locator(".llm-choices button").first.click()
+    assert "was never learned. No two neighbours" in said(page.locator(".llm-message"))
+
+
+def test_steps_name_ranks_from_zero(page, own):
+    ready(page)
+    set_text(page, "lowest")
+    ids(page, "own")
+    for number, step in enumerate(own.steps("lowest")[1:], start=1):
+        slide(page, number)
+        assert f"its rank {step.rank} was" in said(page.locator(".llm-message"))
+    assert "hexadecimal" not in said(page.locator(".llm-steps"))
+    rank = own.merges.index((b"wes", b"t"))
+    page.locator(".llm-tokens [role=option]").last.click()
+    assert f"Rank\n{rank} (of {len(own.merges)} merges)" in said(page.locator(".llm-details"))
+
+
+def test_hexadecimal_bytes_are_named(page):
+    ready(page)
+    set_text(page, "🦙")
+    ids(page, "own")
+    slide(page, 0)
+    assert page.locator(".llm-pieces .llm-text").all_inner_texts() == ["F0", "9F", "A6", "99"]
+    assert "bytes (hexadecimal)" in said(page.locator(".llm-message"))
+    assert "Bytes (hexadecimal)\nF0 9F A6 99" in said(page.locator(".llm-details"))
+    assert ids(page, "gpt2") == gpt2_tokenizer().encode("🦙")
+    assert "bytes (hexadecimal)" in page.locator(".llm-legend").inner_text()
+    set_text(page, "a")
+    assert "hexadecimal" not in page.locator(".llm-legend").inner_text()
+
+
+def test_one_is_singular(page):
+    ready(page)
+    set_text(page, "a")
+    counts = "1 character · 1 UTF-8 byte · 1 token · 1 character a token"
+    assert page.locator(".llm-counts").inner_text() == counts
+    assert page.locator(".llm-count").all_inner_texts() == ["1 token"] * 3
+    set_text(page, "é ")
+    counts = "2 characters · 3 UTF-8 bytes · 2 tokens · 1 character a token"
+    assert page.locator(".llm-counts").inner_text() == counts
+
+
+def test_nothing_is_claimed_before_the_vocabulary_is_there(chromium_browser, folder):
+    unzip = 'new DecompressionStream("gzip")'
+    held = (folder / "one.html").read_text(encoding="utf-8")
+    held = held.replace(unzip, f"(await globalThis.held, {unzip})")
+    hold = "<script>globalThis.held = new Promise((go) => { globalThis.go = go; });</script>"
+    (folder / "held.html").write_text(held.replace("<body", hold + "<body", 1), encoding="utf-8")
+    with open_view(chromium_browser, folder / "held.html") as seen:
+        page, view = seen.page, seen.page.locator(".llm-view")
+        assert "Loading the vocabulary" in view.inner_text()
+        for part in (".llm-details", ".llm-steps", ".llm-legend"):
+            assert page.locator(part).is_hidden()
+        assert view.get_attribute("data-pending") == ""
+        before = view.bounding_box()["height"]
+        page.evaluate("() => go()")
+        page.wait_for_selector(".llm-view:not([data-pending])")
+        assert abs(view.bounding_box()["height"] - before) < 100
+        assert "Loading" not in view.inner_text() and page.locator(".llm-details").is_visible()
+        assert not console_faults(seen)
 
 
 def test_play_walks_to_the_end_and_pauses(page):
@@ -354,7 +448,7 @@ def test_state_comes_from_the_address_and_goes_into_it(chromium_browser, folder)
         assert page.locator("textarea").input_value() == "low lower=🦙"
         assert page.locator("input[value=own]").is_checked()
         assert page.locator("[role=option]").nth(1).get_attribute("aria-selected") == "true"
-        assert page.locator(".llm-place").inner_text().startswith("merge 1 of")
+        assert page.locator(".llm-place").inner_text() == "merge 1"
         page.locator("textarea").fill("a+b=c %23")
         page.wait_for_function("() => location.hash.includes('text=a%2Bb%3Dc')")
         page.reload()
@@ -364,6 +458,7 @@ def test_state_comes_from_the_address_and_goes_into_it(chromium_browser, folder)
 
 def test_link_in_prose_sets_the_first_of_two_views(chromium_browser, folder):
     with open_view(chromium_browser, folder / "two.html") as seen:
+        seen.page.locator(".llm-view").last.scroll_into_view_if_needed()
         page = ready(seen.page)
         ids_on_page = page.evaluate("() => [...document.querySelectorAll('[id]')].map((n) => n.id)")
         assert len(ids_on_page) == len(set(ids_on_page))
@@ -382,6 +477,40 @@ def test_link_in_prose_sets_the_first_of_two_views(chromium_browser, folder):
             "() => document.querySelectorAll('.llm-view')[1].getBoundingClientRect().top < 200"
         )
         assert not view_faults(page) and not console_faults(seen)
+
+
+def test_back_to_the_text_after_a_leap(chromium_browser, folder, own):
+    html = TokenizerView(TEXT, own).html()
+    link = '<p><a href="#tokenizer?text=lower">lower</a></p>'
+    spacer = '<div style="height: 3000px"></div>'
+    head = '<!doctype html><html lang="en"><link rel="icon" href="data:,">'
+    for name, parts in {
+        "below": (spacer, link, spacer, html),
+        "above": (html, spacer, link),
+    }.items():
+        (folder / f"{name}.html").write_text(head + "".join(parts) + spacer, encoding="utf-8")
+        with open_view(chromium_browser, folder / f"{name}.html") as seen:
+            page = seen.page
+            back, link_seen = (
+                page.get_by_role("button", name="Back to the text"),
+                page.locator("a").first,
+            )
+            assert back.is_hidden()
+            for _ in range(2):  # the second time the address does not change
+                link_seen.scroll_into_view_if_needed()
+                before = link_seen.bounding_box()["y"]
+                link_seen.focus()
+                page.keyboard.press("Enter")
+                back.wait_for()
+                assert abs(page.locator(".llm-view").bounding_box()["y"]) < 100
+                assert back.evaluate("node => node === document.activeElement")
+                ready(page).locator("[role=option]").first.click()
+                back.press("Enter")
+                assert back.is_hidden() and abs(link_seen.bounding_box()["y"] - before) < 2
+                assert link_seen.evaluate("node => node === document.activeElement")
+            page.evaluate("() => { location.hash = '#tokenizer?text=typed' }")
+            page.wait_for_function("() => document.querySelector('textarea').value === 'typed'")
+            assert back.is_hidden() and not console_faults(seen)
 
 
 def test_hostile_text_stays_text(page):
@@ -445,7 +574,7 @@ def test_frame_without_rights(chromium_browser, folder):
         frame = seen.page.frames[1]
         frame.wait_for_function("() => !document.body.innerText.includes('…')")
         frame.locator("textarea").fill("The cat")
-        assert frame.locator(".llm-tokens .llm-text").all_inner_texts() == ["The", "·cat"]
+        assert frame.locator(".llm-tokens .llm-text").all_inner_texts() == ["The", "␣cat"]
         assert frame.get_by_role("button", name="Copy link").count() == 0
         seen.page.wait_for_timeout(600)
         assert not network_faults(seen)
@@ -550,13 +679,26 @@ def test_saved_files_hold_what_is_shown(page):
     set_text(page, 'say "hi", 🦙')
     saved = {kind: _save(page, kind) for kind in ("CSV", "SVG", "PNG")}
     rows = list(csv.reader(io.StringIO(saved["CSV"].decode("utf-8-sig"))))
-    assert rows[0] == ["#", "Token", "Id", "Bytes", "Merge"]
+    assert rows[0] == ["#", "Token", "Id", "Bytes (hexadecimal)", "Rank"]
     assert [int(row[2]) for row in rows[1:]] == gpt2_tokenizer().encode('say "hi", 🦙')
-    assert rows[2][1] == '·"' and rows[2][3] == "20 22"
+    assert [row[4] for row in rows[1:]] == [_rank(int(row[2])) for row in rows[1:]]
+    assert rows[2][1] == '␣"' and rows[2][3] == "20 22"
     svg = ElementTree.fromstring(saved["SVG"])
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[::2] == [row[1] for row in rows[1:]] and texts[1::2] == [r[2] for r in rows[1:]]
     assert saved["PNG"].startswith(b"\x89PNG")
+    row = page.locator(".llm-tokens").bounding_box()
+    chips = [chip.bounding_box() for chip in page.locator(".llm-tokens .llm-chip").all()]
+    width = max(chip["x"] + chip["width"] for chip in chips) - chips[0]["x"]
+    assert width < float(svg.get("width")) < width + 40 < row["width"]
+
+
+def _rank(token_id: int) -> str:
+    """Rank of the merge that made a token of GPT-2, from 0; nothing for a single byte."""
+    tokenizer = gpt2_tokenizer()
+    ranks = [left + right for left, right in tokenizer.merges]
+    token = tokenizer.vocab[token_id]
+    return str(ranks.index(token)) if len(token) > 1 else ""
 
 
 def _save(page: Page, kind: str) -> bytes:
@@ -587,6 +729,21 @@ def test_table_shows_the_same(page):
     assert page.locator(".llm-tokens").is_hidden()
     button.click()
     assert page.locator(".llm-tokens").is_visible()
+
+
+def test_narrow_view_keeps_numbers_and_names_whole(chromium_browser, folder):
+    with open_view(chromium_browser, folder / "one.html", width=360) as seen:
+        page = ready(seen.page)
+        set_text(page, "Mississippi hippopotamus")
+        page.get_by_role("button", name="As table").click()
+        lines = "node => node.getClientRects().length && node.offsetHeight"
+        heights = {page.locator(".llm-number").nth(i).evaluate(lines) for i in range(9)}
+        page.get_by_role("button", name="Full screen").click()
+        page.wait_for_function("() => document.fullscreenElement")
+        settle(page)
+        cards = [card.bounding_box() for card in page.locator(".llm-card").all()]
+        assert len({card["x"] for card in cards}) == 1 and len(heights) == 1
+        assert all(card["width"] > 300 for card in cards)
 
 
 def test_copied_link_leads_back(chromium_browser, folder):
