@@ -9,7 +9,8 @@ PYTHON := .venv/bin/python
 SITE := _build/html
 UNIT := $(PYTHON) -m pytest -q -n 2 --dist loadfile
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval_sanitize.cfg
-LONG := $(addprefix --ignore=tests/test_,tokenization.py checks_tokenization.py model.py pretrained.py)
+# What quick leaves out: the longest files, and those that load the transformers library.
+LONG := $(addprefix --ignore=tests/test_,tokenization.py checks_tokenization.py model.py pretrained.py generation.py output.py embeddings.py)
 BUILD := .venv/bin/jupyter-book build . -n -W --keep-going
 export OMP_NUM_THREADS ?= 1
 
@@ -40,9 +41,8 @@ lint: environment ## ruff, line budgets, the rules for chapters
 	$(PYTHON) scripts/check_chapters.py
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
-	@$(UNIT) -m "not slow and not browser" $(NBVAL) chapters/tokenization.ipynb tests $(LONG)
-	$(BUILD) -q
-	$(PYTHON) -m pytest -q tests/browser/test_pages.py -k "index"
+	@$(BUILD) -q
+	$(UNIT) $(NBVAL) -m "not slow" -k "not browser or (test_pages and index)" tests chapters/tokenization.ipynb $(LONG)
 
 test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
 	@$(UNIT) -m "not slow and not browser"
