@@ -41,8 +41,10 @@ lint: environment ## ruff, line budgets, the rules for chapters
 	$(PYTHON) scripts/check_chapters.py
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
-	@$(BUILD) -q
-	$(UNIT) $(NBVAL) -m "not slow" -k "not browser or (test_pages and index)" tests chapters/tokenization.ipynb $(LONG)
+	@$(BUILD) -q & build=$$!
+	$(UNIT) $(NBVAL) -m "not slow and not browser" tests chapters/tokenization.ipynb $(LONG)
+	wait $$build
+	$(PYTHON) -m pytest -q -p no:nbval tests/browser/test_pages.py -k index
 
 test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
 	@$(UNIT) -m "not slow and not browser"
