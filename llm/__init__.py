@@ -26,7 +26,7 @@ __book__ = "Inside an LLM"
 
 _MODULES = {
     "checkpoint": "load_checkpoint load_weights save_checkpoint save_weights",
-    "config": "ModelConfig",
+    "config": "ModelConfig TrainConfig",
     "tokenization": "BPETokenizer CharTokenizer gpt2_tokenizer",
     "embeddings": "LearnedPositionalEmbedding RotaryPositionalEmbedding "
     "SinusoidalPositionalEncoding TokenEmbedding alibi_bias relative_bias",
@@ -37,13 +37,14 @@ _MODULES = {
     "temperature_scale top_k_filter top_p_filter top_predictions",
     "generation": "generate stream",
     "model": "GPT Llama SimpleLLM Transformer",
-    "training": "cosine_schedule get_batch",
+    "training": "Trainer cosine_schedule evaluate get_batch",
+    "history": "History",
     "optimizers": "SGD Adam AdamW",
     "pretrained": "from_huggingface to_huggingface",
     "probes": "Probe trace",
     "device": "default_device seed_everything",
 }
-_SUBMODULES = {"checks", "data", "plots", "style", "views", *_MODULES}
+_SUBMODULES = {"checks", "data", "plots", "runs", "stories", "style", "views", *_MODULES}
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = sorted(_HOME)

@@ -17,20 +17,27 @@ from safetensors.torch import save as write_tensors
 from torch import Tensor, nn
 
 FORMAT = "inside-an-llm checkpoint 1"
+PARTS = ("model", "optimizer", "extra")
 State = dict[str, Tensor]
 File = str | os.PathLike | BinaryIO
 
 
 def save_checkpoint(
-    path: File, *, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, step: int = 0
+    path: File,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    step: int = 0,
+    extra: dict | None = None,
 ) -> None:
     """Write a model, and an optimizer with its state, to a path or an open binary file.
 
-    Any module and any torch optimizer. Raises ``ValueError`` for state that is neither a tensor nor
-    plain data.
+    Any module and any torch optimizer; ``extra`` is whatever else of tensors and plain data should
+    go along. Raises ``ValueError`` for state that is neither a tensor nor plain data.
     """
     tensors: State = {}
     content = {"model": _pack(model.state_dict(), "model", tensors, {}), "step": int(step)}
+    content["extra"] = _pack(extra, "extra", tensors, {})
     content |= {"optimizer": None, "optimizer_class": None}
     if optimizer is not None:
         content["optimizer"] = _pack(optimizer.state_dict(), "optimizer", tensors, {})
@@ -47,8 +54,7 @@ def load_checkpoint(
     Raises ``ValueError``, with nothing changed, for a damaged file, a file of another kind, names
     or shapes that the model does not have, and an optimizer that does not match.
     """
-    tensors, metadata = _read(path)
-    content = _content(path, tensors, metadata)
+    content = read_checkpoint(path)
     _check_fit(model, content["model"], path)
     if optimizer is not None:
         _check_optimizer(optimizer, content, path)
@@ -124,15 +130,16 @@ def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
-def _content(path: File, tensors: State, metadata: dict[str, str]) -> dict:
-    """What :func:`save_checkpoint` put in, its tensors back in their places."""
+def read_checkpoint(path: File) -> dict:
+    """All that :func:`save_checkpoint` put in: model, optimizer, optimizer_class, step, extra."""
+    tensors, metadata = _read(path)
     if metadata.get("format") != FORMAT:
         raise ValueError(
             f"{_name(path)} holds no training checkpoint: use load_weights for weights"
         )
     try:
         content = json.loads(metadata["content"])
-        return content | {part: _unpack(content[part], tensors) for part in ("model", "optimizer")}
+        return content | {part: _unpack(content[part], tensors) for part in PARTS}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{_name(path)} is damaged: {error!r}") from None
 

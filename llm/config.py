@@ -270,3 +270,54 @@ def _refuse_unknown(fields: dict) -> None:
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise ValueError(f"unknown field {', '.join(unknown)}: ModelConfig has {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of a training run; see :class:`llm.training.Trainer`.
+
+    ``seq_len`` defaults to the model's ``max_seq_len``, ``schedule`` is cosine, linear or constant,
+    ``precision`` fp32, bf16 or auto (bf16 on a GPU that has it). ``accumulation`` splits a batch
+    into parts that are worked on in turn. ``eval_batches`` limits how much of the validation data
+    is looked at, ``patience`` stops after so many evaluations without improvement. With ``folder``
+    the run is saved there every ``save_every`` steps and at its end.
+    """
+
+    steps: int
+    batch_size: int = 32
+    seq_len: int | None = None
+    lr: float = 1e-3
+    min_lr: float = 0.0
+    warmup: int = 0
+    schedule: str = "cosine"
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.1
+    max_grad_norm: float | None = 1.0
+    accumulation: int = 1
+    precision: str = "auto"
+    log_every: int = 10
+    eval_every: int = 100
+    eval_batches: int | None = 10
+    patience: int | None = None
+    save_every: int | None = None
+    folder: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "accumulation", "log_every", "eval_every"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        choices = {
+            "schedule": ("cosine", "linear", "constant"),
+            "precision": ("auto", "fp32", "bf16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}: choose one of {', '.join(known)}"
+                )
+        if not 0 <= self.warmup <= self.steps or not self.lr > 0:
+            raise ValueError(
+                f"need 0 <= warmup <= steps and lr > 0, got warmup={self.warmup}, "
+                f"steps={self.steps}, lr={self.lr}"
+            )

@@ -4,10 +4,21 @@ Nothing is downloaded at import, and ``text_corpus("python-docs")`` needs no net
 """
 
 import hashlib
+import math
 import os
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
+from llm.stories import END, Told, entropy_of, read, tell
+from llm.story_words import WORDS, Words
+from llm.tokenization import BPETokenizer
+
+SPECIAL = ("<|begin|>", END, "<|pad|>", "<|mask|>", "<|question|>", "<|answer|>")
 TINY_SHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 )
@@ -98,3 +109,69 @@ def _decode(path: Path) -> str:
 
 
 CORPORA = {"python-docs": _python_docs, "tinyshakespeare": _tiny_shakespeare}
+
+
+@dataclass(frozen=True, eq=False)
+class Stories(Corpus):
+    """Stories drawn from a known process, one a document; see :mod:`llm.stories`."""
+
+    documents: list[str] = field(default_factory=list, repr=False)
+    words: Words = field(default=WORDS, repr=False)
+
+    @cached_property
+    def entropy(self) -> float:
+        """The exact entropy of the process, in nats a document, its end included."""
+        return entropy_of(self.words)
+
+    def next_distribution(self, prefix: str) -> dict[str, float]:
+        """The exact distribution of the word after ``prefix``, the beginning of a story.
+
+        Signs such as ``"."`` and the end ``"<|end|>"`` are words too. Raises ``ValueError`` for a
+        prefix with which no story begins.
+        """
+        return dict(read(prefix, self.words)[1])
+
+    def told(self, document: str) -> list[Told]:
+        """Each word of a document, its end included, with its kind and what could have stood there.
+
+        A word with one option is determined by what came before it.
+        """
+        return read(f"{document} {END}", self.words)[0]
+
+    def log_probability(self, document: str) -> float:
+        """The logarithm of the exact probability of a document, in nats, its end included."""
+        return sum(math.log(told.options[told.word]) for told in self.told(document))
+
+
+def stories(n: int, seed: int = 0, words: Words = WORDS) -> Stories:
+    """``n`` stories, all different, that depend on nothing but ``seed``; see :class:`Stories`.
+
+    A longer corpus of the same seed begins with the shorter one. Slices of one corpus therefore
+    share no story: take the first for training and the rest for validation and testing.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    rng, drawn = random.Random(seed), {}
+    while len(drawn) < n:
+        drawn[tell(rng, words)] = None
+    documents = list(drawn)
+    return Stories("stories", "\n".join(documents), "made up", "CC0", documents, words)
+
+
+def story_tokenizer(corpus: Stories) -> BPETokenizer:
+    """A vocabulary in which every word of the stories is one token, with :data:`SPECIAL` tokens."""
+    return BPETokenizer.train(corpus.text, 100_000, SPECIAL)
+
+
+def story_ids(tokenizer, text: str) -> list[int]:
+    """The ids of one story as the story models are trained with: begin, its tokens, end."""
+    special = tokenizer.special_tokens
+    return [special["<|begin|>"], *tokenizer.encode(text), special[END]]
+
+
+def pad_rows(rows: Sequence[Sequence[int]], value: int) -> np.ndarray:
+    """Rows of unequal length as one array ``(N, L)``, filled up with ``value`` on the right."""
+    table = np.full((len(rows), max(map(len, rows))), value, dtype=np.int32)
+    for line, row in zip(table, rows, strict=True):
+        line[: len(row)] = row
+    return table

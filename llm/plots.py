@@ -87,6 +87,30 @@ def vocabulary_curve(
     return figure
 
 
+def loss_curves(history, floor: float | None = None) -> Figure:
+    """Training and validation loss against the step, and the floor that no model can pass."""
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.4))
+        axes = figure.add_subplot(xlabel="step", ylabel="loss (nats a token)")
+        steps, losses = history.column("step"), history.column("loss")
+        measured = [row for row in history.rows if row.get("val_loss") is not None]
+        axes.plot(steps, losses, color=MARKS["q"], linewidth=1, alpha=0.6, label="training")
+        axes.plot(
+            [row["step"] for row in measured],
+            [row["val_loss"] for row in measured],
+            "o-",
+            color=MARKS["k"],
+            markersize=3,
+            label="validation",
+        )
+        if floor is not None:
+            axes.axhline(floor, color=MARKS["v"], linestyle="--", label="floor (entropy)")
+        axes.legend(frameon=False)
+    end = f", validation {measured[-1]['val_loss']:.3f}" if measured else ""
+    figure.description = f"Loss over {steps[-1]} steps: {losses[0]:.3f} to {losses[-1]:.3f}{end}"
+    return figure
+
+
 def _draw_line(axes, pieces: Sequence[str], y: float) -> None:
     """Boxes side by side, tinted in turn."""
     x = 0.0

@@ -1,7 +1,8 @@
 """Print how many lines of code the package holds, and fail where a budget is exceeded.
 
-Docstrings, comments and blank lines do not count. The core is every module from `config` to
-`training`, the helpers of tokenization included; `views`, `checks` and `assets` count nowhere.
+Docstrings, comments and blank lines do not count. The core is the modules from `config` to
+`training` that carry the names of chapters; what they lean on (`bpe`, `runs`, …) counts in the
+package. `views`, `checks` and `assets` count nowhere.
 """
 
 import ast
@@ -10,10 +11,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-CORE = (
-    "config tokenization bpe pretokens tokenizer_files embeddings attention layer_block output "
-    "generation model training optimizers"
-).split()
+CORE = "config tokenization embeddings attention layer_block output generation model training"
 BUDGETS = {"core (config to training)": 1500, "package (without views and checks)": 4500}
 
 
@@ -41,7 +39,7 @@ def docstring_lines(source: str) -> set[int]:
 
 def main() -> int:
     counts = {path.stem: code_lines(path) for path in sorted(Path("llm").glob("*.py"))}
-    core = sum(counts.get(name, 0) for name in CORE)
+    core = sum(counts.get(name, 0) for name in CORE.split())
     totals = dict(zip(BUDGETS, (core, sum(counts.values())), strict=True))
     for name, total in totals.items():
         print(f"lines of code, {name}: {total} of {BUDGETS[name]}")
