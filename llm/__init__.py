@@ -41,6 +41,7 @@ _MODULES = {
     "history": "History",
     "optimizers": "SGD Adam AdamW",
     "pretrained": "from_huggingface to_huggingface",
+    "interpretability": "head_scores",
     "probes": "Probe trace",
     "device": "default_device seed_everything",
 }
