@@ -126,10 +126,11 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
         if row["step"] == 3:
             signal.raise_signal(signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     trainer = trained(callbacks=[interrupt], folder=str(tmp_path))
     assert trainer.step == 3
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000003.safetensors"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_last_two_checkpoints_are_kept(tmp_path):
