@@ -54,7 +54,13 @@ def load_checkpoint(
     Raises ``ValueError``, with nothing changed, for a damaged file, a file of another kind, names
     or shapes that the model does not have, and an optimizer that does not match.
     """
-    content = read_checkpoint(path)
+    return restore(read_checkpoint(path), path, model, optimizer)
+
+
+def restore(
+    content: dict, path: File, model: nn.Module, optimizer: torch.optim.Optimizer | None
+) -> int:
+    """Put what :func:`read_checkpoint` found in ``path`` into place, as :func:`load_checkpoint`."""
     _check_fit(model, content["model"], path)
     if optimizer is not None:
         _check_optimizer(optimizer, content, path)

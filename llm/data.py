@@ -9,7 +9,6 @@ import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,7 @@ class Stories(Corpus):
     documents: list[str] = field(default_factory=list, repr=False)
     words: Words = field(default=WORDS, repr=False)
 
-    @cached_property
+    @property
     def entropy(self) -> float:
         """The exact entropy of the process, in nats a document, its end included."""
         return entropy_of(self.words)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from llm.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from llm.checkpoint import read_checkpoint, restore, save_checkpoint
 
 KEPT = 2
 
@@ -53,7 +53,8 @@ def resume_run(folder: str | Path, trainer) -> None:
     found = checkpoints(Path(folder))
     if not found:
         return
-    extra = read_checkpoint(found[-1])["extra"]
+    content = read_checkpoint(found[-1])
+    extra = content["extra"]
     saved = extra["settings"]
     other = [f"{k}={saved.get(k)!r}" for k, v in trainer.settings().items() if saved.get(k) != v]
     if other:
@@ -61,7 +62,7 @@ def resume_run(folder: str | Path, trainer) -> None:
             f"{found[-1]} belongs to a run with {', '.join(other)}: take those settings or another "
             "folder"
         )
-    trainer.step = load_checkpoint(found[-1], model=trainer.model, optimizer=trainer.optimizer)
+    trainer.step = restore(content, found[-1], trainer.model, trainer.optimizer)
     trainer.history.rows = extra["history"]
     _restore_random_states(extra["random"], trainer.generator)
 

@@ -38,8 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
             "dropout": options.dropout,
         }
     )
-    model = Transformer(config).to(default_device())
-    print(f"{model.n_params():,} parameters on {default_device()}; run kept in {options.out}")
+    device = default_device()
+    model = Transformer(config).to(device)
+    print(f"{model.n_params():,} parameters on {device}; run kept in {options.out}")
     trainer = Trainer(model, train, val, settings(options))
     history = trainer.fit()
     if trainer.rank == 0:

@@ -178,7 +178,8 @@ class Trainer:
                 self._record(row, progress)
                 if self.stopped or self._is_stale():
                     break
-                if self.config.save_every and self.step % self.config.save_every == 0:
+                every = self.config.save_every
+                if every and self.step % every == 0 and self.step < self.config.steps:
                     self.save()
         self.save()
         return self.history
