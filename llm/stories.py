@@ -33,112 +33,130 @@ class Told(NamedTuple):
 
 def story(pick: Pick, words: Words) -> None:
     """Tell one story, asking ``pick`` for each word."""
+    _Telling(pick, words).tell()
 
-    def say(text: str, kind: str = "fixed") -> None:
+
+class _Telling:
+    """One story as it is told: the people in it, the thing, and who has it now."""
+
+    def __init__(self, pick: Pick, words: Words):
+        self.pick, self.words = pick, words
+
+    def say(self, text: str, kind: str = "fixed") -> None:
         for word in text.split():
-            pick(kind, {word: 1.0}, hash)
+            self.pick(kind, {word: 1.0}, hash)
 
-    def one(kind: str, choices) -> str:
-        return pick(kind, dict.fromkeys(choices, 1 / len(choices)), _all_alike)
+    def one(self, kind: str, choices) -> str:
+        return self.pick(kind, dict.fromkeys(choices, 1 / len(choices)), _all_alike)
 
-    say("Once there was a")
-    pronoun, verb, places = words.roles[one("role", words.roles)]
-    say("called")
-    hero = one("name", words.she if pronoun == "She" else words.he)
-    say(".")
-    say(pronoun, "pronoun")
-    say(verb, "verb")
-    say("in a")
-    one("place", places)
-    say(".")
-    say(hero, "name")
-    say("had three friends ,")
-    people = [hero]
-    for separator in (",", "and", "."):
-        others = [name for name in (*words.she, *words.he) if name not in people]
-        people.append(one("name", others))
-        say(separator)
-    say("One day")
-    owner = one("name", people)
-    say("found a")
-    thing = one("colour", words.colours), one("object", words.things)
-    say("in the")
-    one("place", words.finds)
-    say(".")
-    for _ in range(words.n_events):
-        owner = _event(pick, say, one, words, people, owner, thing)
-    say("Who has the")
-    _recall(say, thing)
-    say("now ?")
-    say(owner, "owner")
-    say(".")
-    say(END, "end")
+    def tell(self) -> None:
+        self.introduce()
+        self.say("One day")
+        self.owner = self.one("name", self.people)
+        self.say("found a")
+        self.thing = self.one("colour", self.words.colours), self.one("object", self.words.things)
+        self.say("in the")
+        self.one("place", self.words.finds)
+        self.say(".")
+        for told in range(self.words.max_events + 1):
+            start = self.start_event(told)
+            if start == "Who":
+                break
+            self.event(start)
+            self.say(".")
+        self.say("has the")
+        self.recall()
+        self.say("now ?")
+        self.say(self.owner, "owner")
+        self.say(".")
+        self.say(END, "end")
 
+    def introduce(self) -> None:
+        words = self.words
+        self.say("Once there was a")
+        pronoun, verb, places = words.roles[self.one("role", words.roles)]
+        self.say("called")
+        hero = self.one("name", words.she if pronoun == "She" else words.he)
+        self.say(".")
+        self.say(pronoun, "pronoun")
+        self.say(verb, "verb")
+        self.say("in a")
+        self.one("place", places)
+        self.say(".")
+        self.say(hero, "name")
+        self.say("had three friends ,")
+        self.people = [hero]
+        for separator in (",", "and", "."):
+            others = [name for name in (*words.she, *words.he) if name not in self.people]
+            self.people.append(self.one("name", others))
+            self.say(separator)
 
-def _event(pick, say, one, words: Words, people: list[str], owner: str, thing) -> str:
-    """Tell what happens next, and return who has the thing after it."""
-    names = dict.fromkeys(people, 0.45 / len(people))
-    start = pick("start", {"Then": 0.35, "The": 0.2} | names, lambda w: "name" if w in names else w)
-    if start == "Then":
-        owner = _transfer(pick, say, one, people, owner, thing)
-    elif start == "The":
-        _animal(pick, say, one, words)
-    else:
-        _person(pick, say, one, words, people, start)
-    say(".")
-    return owner
+    def start_event(self, told: int) -> str:
+        """The first word after ``told`` events: of another one, or of the closing question."""
+        if told == self.words.max_events:
+            return self.pick("question", {"Who": 1.0}, hash)
+        names = dict.fromkeys(self.people, 0.35 / len(self.people))
+        options = {"Soon": 0.25, "Then": 0.25, "The": 0.15} | names
+        if told:
+            options = {word: 0.8 * chance for word, chance in options.items()} | {"Who": 0.2}
+        return self.pick("start", options, lambda word: "name" if word in names else word)
 
+    def event(self, start: str) -> None:
+        events = {"Soon": self.gift, "Then": self.taking, "The": self.animal}
+        events.get(start, lambda: self.person(start))()
 
-def _transfer(pick, say, one, people: list[str], owner: str, thing) -> str:
-    others = [name for name in people if name != owner]
-    chances = {owner: 0.5} | dict.fromkeys(others, 0.5 / len(others))
-    actor = pick("actor", chances, lambda name: name == owner)
-    if actor == owner:
-        say("gave", "verb")
-        say("the")
-        _recall(say, thing)
-        say("to")
-        return one("name", others)
-    say("took", "verb")
-    say("the")
-    _recall(say, thing)
-    say("from")
-    say(owner, "owner")
-    return actor
+    def gift(self) -> None:
+        self.say(self.owner, "owner")
+        self.say("gave the")
+        self.recall()
+        self.say("to")
+        self.owner = self.one("name", self.all_but(self.owner))
 
+    def taking(self) -> None:
+        taker = self.one("name", self.all_but(self.owner))
+        self.say("took the")
+        self.recall()
+        self.say("from")
+        self.say(self.owner, "owner")
+        self.owner = taker
 
-def _recall(say, thing: tuple[str, str]) -> None:
-    say(thing[0], "colour")
-    say(thing[1], "object")
+    def all_but(self, name: str) -> list[str]:
+        return [other for other in self.people if other != name]
 
+    def recall(self) -> None:
+        self.say(self.thing[0], "colour")
+        self.say(self.thing[1], "object")
 
-def _animal(pick, say, one, words: Words) -> None:
-    coats, pets = _favouring(words.coats, 0.6), _favouring(words.pets, 0.4)
-    if pick("animal", coats | pets, lambda word: word in coats) in pets:
-        say("sat on the")
-        pick("place", _favouring(words.seats), _all_alike)
-        return
-    animal = pick("animal", _favouring([*words.animals, *words.animals.values()]), _all_alike)
-    crosses = "crosses" if animal in words.animals else "cross"
-    if pick("start", {crosses: 0.5, "near": 0.5}, lambda word: word == "near") == "near":
-        say("the")
-        one("place", [*words.landmarks, *words.landmarks.values()])
-        say(crosses, "agreement")
-    say("the")
-    pick("place", _favouring(words.ways), _all_alike)
+    def animal(self) -> None:
+        words = self.words
+        coats, pets = _favouring(words.coats, 0.6), _favouring(words.pets, 0.4)
+        if self.pick("animal", coats | pets, lambda word: word in coats) in pets:
+            self.say("sat on the")
+            self.pick("place", _favouring(words.seats), _all_alike)
+            return
+        animals = _favouring([*words.animals, *words.animals.values()])
+        animal = self.pick("animal", animals, _all_alike)
+        crosses = "crosses" if animal in words.animals else "cross"
+        after = {crosses: 0.5, "near": 0.5}
+        if self.pick("start", after, lambda word: word == "near") == "near":
+            self.say("the")
+            self.one("place", [*words.landmarks, *words.landmarks.values()])
+            self.say(crosses, "agreement")
+        self.say("the")
+        self.pick("place", _favouring(words.ways), _all_alike)
 
-
-def _person(pick, say, one, words: Words, people: list[str], name: str) -> None:
-    verbs = {"was": 0.5} | dict.fromkeys(words.meetings, 0.5 / len(words.meetings))
-    verb = pick("verb", verbs, lambda word: word == "was")
-    if verb == "was":
-        feeling = one("feeling", words.feelings)
-        say(", so")
-        say("she" if name in words.she else "he", "pronoun")
-        say(words.feelings[feeling], "action")
-    else:
-        say(words.meetings[verb], "preposition")
-        one("name", [other for other in people if other != name])
+    def person(self, name: str) -> None:
+        words = self.words
+        verbs = {"was": 0.5} | dict.fromkeys(words.meetings, 0.5 / len(words.meetings))
+        verb = self.pick("verb", verbs, lambda word: word == "was")
+        if verb == "was":
+            feeling = self.one("feeling", words.feelings)
+            self.say(", so")
+            self.say("she" if name in words.she else "he", "pronoun")
+            self.say(words.feelings[feeling], "action")
+        else:
+            self.say(words.meetings[verb], "preposition")
+            self.one("name", self.all_but(name))
 
 
 def _favouring(choices: Sequence[str], total: float = 1.0) -> dict[str, float]:

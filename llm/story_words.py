@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """The words that a story chooses from, and how many events it has.
+    """The words that a story chooses from, and how many events it has at most.
 
     Lists that stand for one another (``she`` and ``he``, the places of the roles) are of equal
     length, so that which of them is chosen changes nothing in how much is left to choose.
@@ -26,7 +26,7 @@ class Words:
     ways: tuple[str, ...]
     feelings: Mapping[str, str]  # feeling: what it makes one do
     meetings: Mapping[str, str]  # verb: its preposition
-    n_events: int = 4
+    max_events: int = 4
 
 
 CASTLES = ("castle", "palace", "tower", "fortress", "hall", "mansion", "chapel", "court")

@@ -238,7 +238,9 @@ class Trainer:
         if self.train.ndim == 1:
             return get_batch(self.train, size, self.seq_len, self.device, self.generator)
         rows = torch.randint(len(self.train), (size,), generator=self.generator)
-        return _shifted(_ids(self.train[rows.numpy()]).to(self.device))
+        windows = _ids(self.train[rows.numpy()])
+        longest = int((windows != IGNORE).sum(-1).max())
+        return _shifted(windows[:, :longest].to(self.device))
 
     def _learning_rate(self) -> float:
         c = self.config

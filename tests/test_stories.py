@@ -26,7 +26,7 @@ SMALL = Words(
     ways=("road",),
     feelings={"sad": "cried"},
     meetings={"waved": "to"},
-    n_events=1,
+    max_events=1,
 )
 
 
