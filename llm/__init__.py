@@ -36,12 +36,15 @@ _MODULES = {
     "output": "cross_entropy min_p_filter perplexity repetition_penalty sample softmax "
     "temperature_scale top_k_filter top_p_filter top_predictions",
     "generation": "generate stream",
+    "initialization": "initialize",
     "model": "GPT Llama SimpleLLM Transformer",
     "training": "Trainer cosine_schedule evaluate get_batch",
     "history": "History",
     "optimizers": "SGD Adam AdamW",
-    "pretrained": "from_huggingface to_huggingface",
-    "interpretability": "head_scores",
+    "huggingface": "from_huggingface to_huggingface",
+    "pretrained": "load",
+    "interpretability": "HeadScores head_scores",
+    "films": "Film",
     "probes": "Probe trace",
     "device": "default_device seed_everything",
 }

@@ -32,9 +32,9 @@ class Film:
     """Watch a model learn: pass one to ``callbacks`` of a :class:`llm.Trainer`.
 
     ``stories`` are stories that the model does not train on: all are scored, and the attention to
-    one short one, in which the thing changes hands twice, is kept. ``moments`` are the steps to look at, multiples of the trainer's
-    ``log_every``; call :meth:`record` yourself for the untrained model, step 0. Raises
-    ``ValueError`` for a film without moments when it is saved or shown.
+    a short one, in which the thing changes hands, is kept. ``moments`` are the steps to look at,
+    multiples of the trainer's ``log_every``; call :meth:`record` yourself for the untrained model,
+    step 0. Raises ``ValueError`` for a film without moments when it is saved or shown.
     """
 
     def __init__(self, tokenizer, stories: Stories, moments: Sequence[int], name: str = "training"):

@@ -4,8 +4,6 @@ One class, :class:`Transformer`, holds every variant; the named models only choo
 Decoder-only transformers: Radford et al. (2018); LLaMA: Touvron et al. (2023).
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +18,7 @@ from llm.embeddings import (
     relative_bias,
 )
 from llm.generation import generate
+from llm.initialization import initialize
 from llm.layer_block import NORMS, TransformerBlock
 from llm.probes import Probe
 
@@ -55,8 +54,7 @@ class Embeddings(nn.Module):
 class Transformer(nn.Module):
     """A decoder-only language model built from a :class:`llm.ModelConfig`.
 
-    Weights start as N(0, 0.02), the two projections that write to the residual stream divided by
-    √(2 · n_layers) as in GPT-2; biases at 0, norms at 1.
+    Weights start as in GPT-2; :func:`llm.initialize` has the other ways.
     """
 
     traced = ("embeddings", "final_norm")  # besides the probes; see llm.probes
@@ -70,7 +68,7 @@ class Transformer(nn.Module):
         self.final_norm = NORMS[config.norm](config) if config.norm_position == "pre" else Probe()
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.logits = Probe()
-        self._init_weights()
+        initialize(self)
         if config.tie_embeddings:
             self.lm_head.weight = self.embeddings.token.weight
 
@@ -140,17 +138,6 @@ class Transformer(nn.Module):
                     f"positions must be (B or 1, T) = ({B} or 1, {T}), got {tuple(positions.shape)}"
                 )
             check_ids(positions, limit, "position", "max_seq_len")
-
-    def _init_weights(self) -> None:
-        for name, parameter in self.named_parameters():
-            if parameter.dim() < 2:
-                continue  # norms start at 1 and biases, set below, at 0
-            writes = name.endswith(("out_proj.weight", "down_proj.weight"))
-            std = 0.02 / math.sqrt(2 * self.config.n_layers) if writes else 0.02
-            nn.init.normal_(parameter, std=std)
-        for module in self.modules():
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 def _positions(token_ids: Tensor, past: int, padding_mask: Tensor | None) -> Tensor:

@@ -15,6 +15,7 @@ from llm.checkpoint import save_weights
 from llm.config import GPT_STYLE, LLAMA_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
 from llm.generation import generate
+from llm.initialization import SCHEMES, initialize
 from llm.model import Transformer
 from llm.tokenization import BPETokenizer, CharTokenizer
 from llm.training import IGNORE, Trainer
@@ -39,7 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
         }
     )
     device = default_device()
-    model = Transformer(config).to(device)
+    model = Transformer(config)
+    initialize(model, options.init)
+    model.to(device)
     print(f"{model.n_params():,} parameters on {device}; run kept in {options.out}")
     trainer = Trainer(model, train, val, settings(options))
     history = trainer.fit()
@@ -69,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add("--heads", type=int, default=4, help="attention heads in each block")
     add("--context", type=int, default=128, help="tokens that the model sees at most")
     add("--dropout", type=float, default=0.0, help="share of activations dropped while training")
+    add("--init", choices=SCHEMES, default="normal", help="how the weights start")
     add("--steps", type=int, default=2000, help="updates of the weights")
     add("--batch-size", type=int, default=32, help="windows or stories in an update")
     add("--accumulation", type=int, default=1, help="parts in which a batch is worked on")

@@ -88,7 +88,7 @@ def train(name: str, recipe: Recipe) -> None:
     model.half().float()  # what is measured is what is kept
     row = {
         "config": config.to_dict(),
-        "tokenizer": recipe.corpus,
+        "corpus": recipe.corpus,
         "parameters": model.n_params(),
         "command": f"python scripts/train_weights.py {name}",
         "training": asdict(recipe.training),

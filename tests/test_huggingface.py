@@ -1,4 +1,4 @@
-"""llm.pretrained: the numbers of Hugging Face's GPT-2 and LLaMA, both ways."""
+"""llm.huggingface: the numbers of Hugging Face's GPT-2 and LLaMA, both ways."""
 
 import json
 import re

@@ -12,7 +12,7 @@ from llm.story_scores import score_stories
 
 @pytest.fixture(scope="module")
 def corpus():
-    return data.stories(400, seed=1)
+    return data.stories(1500, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_who_knows_the_process_diverges_by_nothing(corpus, tokenizer):
 
 def test_a_wrong_model_diverges_by_the_sum_over_all_words(corpus, tokenizer):
     few = data.stories(5, seed=1)
-    oracle = Oracle(tokenizer, few, wrong=3.0)
+    oracle = Oracle(tokenizer, few, wrong=6.0)
     scores = score_stories(oracle, tokenizer, few)
     total = count = 0
     for document in few.documents:
