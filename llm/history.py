@@ -38,6 +38,18 @@ class History:
         writer.writerows(self.rows)
         write_atomically(path, text.getvalue().encode())
 
+    @classmethod
+    def load(cls, path: str | Path) -> "History":
+        """Read what :meth:`save` wrote; ``ValueError`` for a table with other columns."""
+        with open(path, newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                raise ValueError(
+                    f"{path} has the columns {table.fieldnames}, a history has {', '.join(COLUMNS)}"
+                )
+            rows = [{k: float(v) for k, v in row.items() if v} for row in table]
+        return cls([row | {"step": int(row["step"])} for row in rows])
+
     def plot(self, floor: float | None = None):
         """Training and validation loss against the step, with the floor where there is one."""
         from llm.plots import loss_curves

@@ -4,6 +4,7 @@ A run is kept in ``runs/weights/NAME`` and goes on from there when it is stopped
 precision, go to ``llm/assets/`` together with a row of its table ``models.json``.
 """
 
+import hashlib
 import json
 import sys
 import time
@@ -17,11 +18,11 @@ from llm.checkpoint import save_weights, write_atomically
 from llm.config import GPT_STYLE, LLAMA_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
 from llm.model import Transformer
+from llm.pretrained import ASSETS, CHECKPOINTS
 from llm.story_scores import score_stories
 from llm.tokenization import CharTokenizer
 from llm.training import IGNORE, Trainer, evaluate
 
-ASSETS = Path("llm/assets")
 RUNS = Path("runs/weights")
 N_STORIES = 180_000  # more than the steps of a run use up
 N_HELD_OUT = 2_000  # one half to watch, one half to test
@@ -31,12 +32,17 @@ MOMENTS += (1200, 1500, 2000, 2500, 3000, 4000, 5000, 6000)  # snapshots for the
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one model is trained on, and how; ``moments`` are the steps whose weights are kept."""
+    """What one model is trained on, and how.
+
+    ``moments`` are the steps whose weights are kept for its film, ``checkpoints`` those of them
+    that readers can load.
+    """
 
     model: dict
     training: TrainConfig
     corpus: str = "stories"
     moments: tuple[int, ...] = ()
+    checkpoints: tuple[int, ...] = ()
 
 
 STORY_LLAMA = LLAMA_STYLE | {"tie_embeddings": True, "max_seq_len": 128}
@@ -45,6 +51,7 @@ RECIPES = {
         STORY_LLAMA | {"d_model": 128, "n_layers": 4, "n_heads": 8},
         TrainConfig(steps=6000, lr=4e-3, min_lr=8e-5, warmup=100),
         moments=MOMENTS,
+        checkpoints=(100, 300, 800, 1000, 1500, 3000),
     ),
     "gpt-storyteller": Recipe(
         GPT_STYLE | {"max_seq_len": 128, "d_model": 128, "n_layers": 4, "n_heads": 8},
@@ -73,7 +80,8 @@ def main(names: list[str]) -> None:
 def train(name: str, recipe: Recipe) -> None:
     """Train one model and write its weights and its row of the table."""
     started = time.perf_counter()
-    tokenizer, train, val, measure = CORPORA[recipe.corpus]()
+    read, measure = CORPORA[recipe.corpus]
+    tokenizer, train, val, test = read()
     seed_everything(0)
     config = ModelConfig(**recipe.model, vocab_size=len(tokenizer.vocab))
     model = Transformer(config).to(default_device())
@@ -93,16 +101,26 @@ def train(name: str, recipe: Recipe) -> None:
         "command": f"python scripts/train_weights.py {name}",
         "training": asdict(recipe.training),
         "minutes": round((time.perf_counter() - started) / 60, 1),
-        **measure(model, tokenizer),
+        **measure(model, tokenizer, test),
     }
+    if recipe.checkpoints:
+        row["checkpoints"] = publish_checkpoints(name, recipe.checkpoints)
     save_weights(ASSETS / f"{name}.safetensors", model.half())
-    table = (
-        json.loads((ASSETS / "models.json").read_text())
-        if (ASSETS / "models.json").exists()
-        else {}
-    )
-    write_atomically(ASSETS / "models.json", json.dumps(table | {name: row}, indent=1).encode())
+    path = ASSETS / "models.json"
+    table = json.loads(path.read_text()) if path.exists() else {}
+    write_atomically(path, json.dumps(table | {name: row}, indent=1).encode())
     print(json.dumps({name: row}, indent=1))
+
+
+def publish_checkpoints(name: str, steps: tuple[int, ...]) -> dict[str, str]:
+    """Copy the weights at some moments to where ``load`` finds them; their checksums."""
+    sums = {}
+    for step in steps:
+        content = moment_path(name, step).read_bytes()
+        CHECKPOINTS.mkdir(exist_ok=True)
+        write_atomically(CHECKPOINTS / f"{name}@{step}.safetensors", content)
+        sums[str(step)] = hashlib.sha256(content).hexdigest()
+    return sums
 
 
 class Snapshots:
@@ -119,39 +137,46 @@ class Snapshots:
         self.folder.mkdir(parents=True, exist_ok=True)
         half = Transformer(model.config).half()
         half.load_state_dict(model.state_dict())
-        save_weights(self.folder / f"moment-{step:05d}.safetensors", half)
+        save_weights(moment_path(self.folder.name, step), half)
+
+
+def moment_path(name: str, step: int) -> Path:
+    """Where the weights of a run at one of its moments are kept."""
+    return RUNS / name / f"moment-{step:05d}.safetensors"
 
 
 def story_data() -> tuple:
-    """The stories' tokenizer, rows to train on and to validate with, and how to measure a model."""
+    """The stories' tokenizer, rows to train on and to validate with, and stories for the test."""
     corpus = data.stories(N_STORIES + N_HELD_OUT)
     tokenizer = data.story_tokenizer(replace(corpus, text="\n".join(corpus.documents[:20_000])))
     tokenizer.save(ASSETS / "stories.tokenizer.json")
     rows = data.pad_rows([data.story_ids(tokenizer, text) for text in corpus.documents], IGNORE)
     test = replace(corpus, documents=corpus.documents[-N_HELD_OUT // 2 :])
-
-    def measure(model, tokenizer) -> dict:
-        scores = score_stories(model, tokenizer, test)
-        return asdict(scores) | {"excess": scores.excess}
-
-    return tokenizer, rows[:N_STORIES], rows[N_STORIES : -N_HELD_OUT // 2], measure
+    return tokenizer, rows[:N_STORIES], rows[N_STORIES : -N_HELD_OUT // 2], test
 
 
 def play_data() -> tuple:
-    """The same for Tiny Shakespeare, by characters: its last tenth is for validation."""
+    """The same for Tiny Shakespeare, by characters; its last tenth is for validation and test."""
     text = data.text_corpus("tinyshakespeare").text
     tokenizer = CharTokenizer(text)
     tokenizer.save(ASSETS / "tinyshakespeare.tokenizer.json")
     ids = np.array(tokenizer.encode(text))
     cut = len(ids) * 9 // 10
-
-    def measure(model, tokenizer) -> dict:
-        return {"loss": evaluate(model, ids[cut:], model.config.max_seq_len)}
-
-    return tokenizer, ids[:cut], ids[cut:], measure
+    return tokenizer, ids[:cut], ids[cut:], ids[cut:]
 
 
-CORPORA = {"stories": story_data, "tinyshakespeare": play_data}
+def story_measures(model, tokenizer, test) -> dict:
+    """How close the model comes to the process that told the stories."""
+    scores = score_stories(model, tokenizer, test)
+    return asdict(scores) | {"excess": scores.excess}
+
+
+def play_measures(model, tokenizer, test) -> dict:
+    """The loss on the whole test text, in nats a character."""
+    return {"loss": evaluate(model, test, model.config.max_seq_len)}
+
+
+CORPORA = {"stories": (story_data, story_measures), "tinyshakespeare": (play_data, play_measures)}
 
 if __name__ == "__main__":
     main(sys.argv[1:])
