@@ -28,6 +28,24 @@ class Words:
     meetings: Mapping[str, str]  # verb: its preposition
     max_events: int = 4
 
+    def first(self, n: int, max_events: int) -> "Words":
+        """A smaller world: the first ``n`` words of each list, and fewer events in a story.
+
+        Raises ``ValueError`` below four, since a story has four people who may all be women.
+        """
+        if n < 4 or max_events < 1:
+            raise ValueError(f"n={n} must be at least 4, max_events={max_events} at least 1")
+        lists = {name: _first(value, n) for name, value in vars(self).items() if name in LISTS}
+        roles = {r: (who, verb, places[:n]) for r, (who, verb, places) in self.roles.items()}
+        return Words(**lists, roles=roles, max_events=max_events)
+
+
+LISTS = tuple(name for name in Words.__dataclass_fields__ if name not in ("roles", "max_events"))
+
+
+def _first(words, n: int):
+    return dict(list(words.items())[:n]) if isinstance(words, Mapping) else words[:n]
+
 
 CASTLES = ("castle", "palace", "tower", "fortress", "hall", "mansion", "chapel", "court")
 WORKSHOPS = ("bakery", "mill", "shop", "library", "harbour", "stable", "kitchen", "museum")

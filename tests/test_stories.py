@@ -123,6 +123,17 @@ def test_a_seed_fixes_the_stories_and_a_longer_corpus_begins_with_the_shorter():
     assert data.stories(20, seed=3).documents != data.stories(20, seed=4).documents
 
 
+def test_a_smaller_world_tells_stories_of_the_same_kind():
+    small = WORDS.first(4, max_events=1)
+    corpus = data.stories(300, words=small)
+    words = {w for d in corpus.documents for w in re.findall(r"\w+", d)}
+    assert words <= set(re.findall(r"\w+", data.stories(20_000).text)) and len(words) < 150
+    assert 0 < corpus.entropy < 0.7 * data.stories(1).entropy
+    assert all(len(getattr(small, name)) == 4 for name in ("she", "colours", "animals"))
+    with pytest.raises(ValueError, match="n=3 must be at least 4"):
+        WORDS.first(3, max_events=1)
+
+
 def test_no_story_comes_twice():
     small = data.stories(2000, seed=0, words=replace(SMALL, colours=("red",)))
     assert len(set(small.documents)) == len(small.documents) == 2000
