@@ -8,14 +8,24 @@ from llm.checks.tokenization import (
     check_merge,
     check_train,
 )
+from llm.checks.training import (
+    check_accumulate,
+    check_cosine_schedule,
+    check_get_batch,
+    check_train_step,
+)
 
 __all__ = [
     "CheckFailed",
     "Passed",
+    "check_accumulate",
+    "check_cosine_schedule",
     "check_count_pairs",
     "check_decode",
     "check_encode",
     "check_function",
+    "check_get_batch",
     "check_merge",
     "check_train",
+    "check_train_step",
 ]
