@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help environment book serve lab quick test test-all lint notebooks screenshots bench clean
+.PHONY: help environment book serve lab quick test test-all lint notebooks weights screenshots bench clean
 
 PYTHON := .venv/bin/python
 SITE := _build/html
@@ -57,6 +57,11 @@ test-all: test ## test, and what takes minutes
 
 notebooks: environment ## execute the committed notebooks again and normalise them
 	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb
+
+weights: environment ## train the book's models, their films and the Tiny Shakespeare table again
+	@$(PYTHON) scripts/train_weights.py
+	$(PYTHON) scripts/films.py
+	$(PYTHON) scripts/tiny_shakespeare.py
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py

@@ -21,6 +21,7 @@ from llm.interpretability import head_scores
 from llm.probes import trace
 from llm.story_scores import score_stories
 
+ASSETS = Path(__file__).parent / "assets"
 FORMAT = "inside-an-llm film 1"
 PROMPT = "Once there was a"
 GROUPS = ("she", "he", "roles", "colours", "pets", "animals", "feelings")  # of the words that move
@@ -123,8 +124,14 @@ def save_film(path: str | Path, film: "Film | dict") -> None:
     write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
 
 
-def load_film(path: str | Path) -> dict:
-    """Read what :func:`save_film` wrote. Raises ``ValueError`` for a file of another kind."""
+def load_film(source: str | Path) -> dict:
+    """Read a film: one of :func:`shipped_films` by name, or a path that :func:`save_film` wrote.
+
+    Raises ``ValueError`` for an unknown name and for a file of another kind.
+    """
+    path = shipped_films().get(str(source), Path(source))
+    if not path.is_file():
+        raise ValueError(f"no film {str(source)!r}: choose {', '.join(shipped_films())} or a path")
     try:
         film = json.loads(gzip.decompress(Path(path).read_bytes()))
         if film["format"] != FORMAT:
@@ -134,6 +141,15 @@ def load_film(path: str | Path) -> dict:
             f"{path} is not a whole film ({type(error).__name__}: {error}): save it again"
         ) from error
     return film
+
+
+def shipped_films() -> dict[str, Path]:
+    """The films that come with the book, by name; the storyteller's first."""
+    paths = sorted(
+        ASSETS.glob("*.film.json.gz"),
+        key=lambda path: (not path.name.startswith("storyteller"), path),
+    )
+    return {path.name.removesuffix(".film.json.gz"): path for path in paths}
 
 
 def held_out(stories: Stories, n: int) -> Stories:

@@ -111,6 +111,40 @@ def loss_curves(history, floor: float | None = None) -> Figure:
     return figure
 
 
+def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "owner")) -> Figure:
+    """When each kind of word was learned, and when the heads that copy appeared.
+
+    ``film`` is what :func:`llm.films.load_film` returns. Above, the share of determined words of
+    each of ``kinds`` that are the model's first choice; below, the highest score of any head.
+    """
+    moments = film["moments"]
+    steps = [max(moment["step"], 5) for moment in moments]  # a logarithmic axis has no 0
+    known = {kind: [m["kinds"][kind][0] for m in moments] for kind in kinds}
+    scores = {
+        name: [max(max(layer) for layer in m[name]) for m in moments]
+        for name in ("previous", "induction")
+    }
+    titles = ("share of determined words known", "highest score of a head")
+    marks = dict(zip("osv^D", MARKS.values(), strict=False))
+    with figure_style():
+        figure = Figure(figsize=(7.0, 5.2))
+        panels = figure.subplots(2, sharex=True)
+        for axes, lines, title in zip(panels, (known, scores), titles, strict=True):
+            axes.set(xscale="log", ylim=(-0.03, 1.05), title=title)
+            for (name, values), (mark, colour) in zip(lines.items(), marks.items(), strict=False):
+                axes.plot(steps, values, mark + "-", color=colour, markersize=4, label=name)
+            axes.legend(frameon=False, loc="upper left")
+        panels[1].set_xlabel("step")
+    found = (f"{kind} {_first_step(steps, values)}" for kind, values in known.items())
+    figure.description = f"Steps at which nine in ten are known: {', '.join(found)}"
+    return figure
+
+
+def _first_step(steps: Sequence[int], shares: Sequence[float]) -> int | str:
+    known = [step for step, share in zip(steps, shares, strict=True) if share >= 0.9]
+    return known[0] if known else "never"
+
+
 def _draw_line(axes, pieces: Sequence[str], y: float) -> None:
     """Boxes side by side, tinted in turn."""
     x = 0.0

@@ -74,7 +74,7 @@ def figure_style(mode: str = "light") -> Iterator[None]:
             "axes.labelcolor": INK[mode],
             "axes.titlecolor": INK[mode],
             "axes.titlelocation": "left",
-            "axes.titleweight": "semibold",
+            "axes.titleweight": "bold",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,

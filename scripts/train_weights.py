@@ -26,8 +26,8 @@ from llm.training import IGNORE, Trainer, evaluate
 RUNS = Path("runs/weights")
 N_STORIES = 180_000  # more than the steps of a run use up
 N_HELD_OUT = 2_000  # one half to watch, one half to test
-MOMENTS = (0, 10, 20, 40, 60, 80, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 1000)
-MOMENTS += (1200, 1500, 2000, 2500, 3000, 4000, 5000, 6000)  # snapshots for the film
+MOMENTS = (0, 10, 20, 40, 60, 80, 100, 150, 200, 300, 400, 500, 600, 700, 750, 800, 850, 900, 950)
+MOMENTS += (1000, 1100, 1200, 1400, 1700, 2000, 2500, 3000, 4000, 6000, 8000)  # for the film
 
 
 @dataclass(frozen=True)
