@@ -45,6 +45,7 @@ _MODULES = {
     "pretrained": "load",
     "interpretability": "HeadScores head_scores",
     "films": "Film",
+    "live": "live_training",
     "probes": "Probe trace",
     "device": "default_device seed_everything",
 }

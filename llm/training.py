@@ -160,18 +160,24 @@ class Trainer:
         self.optimizer = self._make_optimizer()
         self.generator = torch.Generator().manual_seed(config.seed)
         self.history, self.step, self.stopped = History(), 0, False
+        self.progress = self.rank == 0  # whether to show a bar
         self._check()
 
     def fit(self) -> History:
-        """Train to the last step, or until stopped; the history of losses, old rows included."""
+        """Train to the last step, or until stopped; the history of losses, old rows included.
+
+        Called again, it goes on where it stopped.
+        """
         if self.config.folder is not None and self.step == 0:
             resume_run(self.config.folder, self)
         parallel = self.model
         if self.n_processes > 1:
             parallel = DistributedDataParallel(self.model)
         self.model.train()
+        self.stopped = False
+        self.optimizer.zero_grad()  # a step that failed may have left gradients
         steps = range(self.step, self.config.steps)
-        with stop_on_interrupt(self), tqdm(steps, disable=self.rank > 0) as progress:
+        with stop_on_interrupt(self), tqdm(steps, disable=not self.progress) as progress:
             for _ in progress:
                 row = self._train_step(parallel)
                 self.step += 1

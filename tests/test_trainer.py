@@ -121,6 +121,43 @@ def test_a_resumed_run_is_the_undisturbed_run_bit_for_bit(tmp_path):
     assert resumed.history.column("loss") == straight.history.column("loss")
 
 
+def test_a_stopped_trainer_goes_on_when_it_is_asked_again(capsys):
+    straight = trained(steps=20)
+
+    def stop(trainer, row):
+        if row["step"] in (7, 12):
+            trainer.stopped = True
+
+    trainer = trained(steps=20, callbacks=[stop])
+    assert (trainer.step, trainer.stopped) == (7, True)
+    trainer.fit()
+    assert (trainer.step, trainer.stopped) == (12, True)
+    assert "it/s" in capsys.readouterr().err
+    trainer.progress = False
+    trainer.fit()
+    assert (trainer.step, trainer.stopped) == (20, False)
+    assert capsys.readouterr().err == ""
+    assert equal(straight, trainer)
+    assert trainer.history.column("loss") == straight.history.column("loss")
+
+
+def test_a_step_that_failed_leaves_nothing_behind(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    config = TrainConfig(steps=1, batch_size=8, schedule="constant")
+    trainer = Trainer(small_model(), DATA, DATA, config)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.optimizer, "step", fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            trainer.fit()
+    trainer.fit()
+    fresh = Trainer(small_model(), DATA, DATA, config)
+    fresh._draw()  # the batch that was lost
+    fresh.fit()
+    assert equal(trainer, fresh)
+
+
 def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     def interrupt(trainer, row):
         if row["step"] == 3:
