@@ -26,6 +26,7 @@ FORMAT = "inside-an-llm film 1"
 PROMPT = "Once there was a"
 GROUPS = ("she", "he", "roles", "colours", "pets", "animals", "feelings")  # of the words that move
 PER_GROUP = 8
+RECALLED = ("name", "colour", "object", "owner")  # kinds of words that stood earlier
 GRADES = 15  # attention is kept in sixteenths, one hexadecimal digit a weight
 
 
@@ -64,6 +65,7 @@ class Film:
         scores = score_stories(model, self.tokenizer, self.stories)
         heads = head_scores(model)
         ids = story_ids(self.tokenizer, self.story)
+        weights = _weights(model, ids)
         self.frames.append(
             {
                 "step": step,
@@ -75,7 +77,8 @@ class Film:
                 "sample": self._sample(model),
                 "previous": _rounded(heads.previous),
                 "induction": _rounded(heads.induction),
-                "attention": _attention(model, ids),
+                "answer": _rounded(self._answer_scores(weights, ids)),
+                "attention": _digits(weights),
             }
         )
         rows = [self.tokenizer.encode(f" {word}")[0] for _, word in self.words]
@@ -103,6 +106,17 @@ class Film:
     def _preference(self, text: str) -> tuple[bool, int]:
         """Lowest for a short story in which the thing is given and taken."""
         return not (" gave " in text and " took " in text), len(self.tokenizer.encode(text))
+
+    def _answer_scores(self, weights: Tensor, ids: list[int]) -> Tensor:
+        """How much each head looks at earlier mentions of the word that is to come, ``(L, H)``.
+
+        The mean over those words of the story that it has mentioned before and that are determined.
+        """
+        told = self.stories.told(self.story)
+        places = [t for t, word in enumerate(told) if word.kind in RECALLED]
+        same = torch.tensor([[ids[j] == ids[t + 1] for j in range(len(ids))] for t in places])
+        seen = weights[:, :, places] * same  # ids[0] is begin, so row t predicts told[t]
+        return seen.sum(-1).mean(-1)
 
     def _sample(self, model: nn.Module, length: int = 60) -> str:
         """What the model writes after the prompt, always with the same luck."""
@@ -157,18 +171,22 @@ def held_out(stories: Stories, n: int) -> Stories:
     return replace(stories, documents=stories.documents[-n:])
 
 
-def _attention(model: nn.Module, ids: list[int]) -> list[list[str]]:
-    """For each layer and head the weights on and below the diagonal, row by row, as digits."""
+def _weights(model: nn.Module, ids: list[int]) -> Tensor:
+    """The attention of all heads to one row of tokens, ``(L, H, T, T)``."""
     token_ids = torch.tensor([ids], device=next(model.parameters()).device)
     with torch.no_grad(), evaluating(model), trace(model) as acts:
         model(token_ids)
-    rows, columns = torch.tril_indices(len(ids), len(ids)).unbind()
-    digits = []
-    for layer in range(model.config.n_layers):
-        weights = acts[f"blocks.{layer}.attention.weights"][0, :, rows, columns]  # (H, T(T+1)/2)
-        grades = (weights.float() * GRADES).round().int().tolist()
-        digits.append(["".join(f"{grade:x}" for grade in head) for head in grades])
-    return digits
+    layers = range(model.config.n_layers)
+    return torch.cat([acts[f"blocks.{i}.attention.weights"] for i in layers]).float().cpu()
+
+
+def _digits(weights: Tensor) -> list[list[str]]:
+    """For each layer and head the weights on and below the diagonal, row by row, as digits."""
+    rows, columns = torch.tril_indices(*weights.shape[-2:]).unbind()
+    grades = (weights[:, :, rows, columns] * GRADES).round().int()  # (L, H, T(T+1)/2)
+    return [
+        ["".join(f"{grade:x}" for grade in head) for head in layer] for layer in grades.tolist()
+    ]
 
 
 def _projected(tables: list[Tensor]) -> list[list[list[float]]]:

@@ -122,8 +122,9 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     known = {kind: [m["kinds"][kind][0] for m in moments] for kind in kinds}
     scores = {
         name: [max(max(layer) for layer in m[name]) for m in moments]
-        for name in ("previous", "induction")
+        for name in ("previous", "answer")
     }
+    labels = {"previous": "looks at the token before", "answer": "looks at the answer"}
     titles = ("share of determined words known", "highest score of a head")
     marks = dict(zip("osv^D", MARKS.values(), strict=False))
     with figure_style():
@@ -132,7 +133,14 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
         for axes, lines, title in zip(panels, (known, scores), titles, strict=True):
             axes.set(xscale="log", ylim=(-0.03, 1.05), title=title)
             for (name, values), (mark, colour) in zip(lines.items(), marks.items(), strict=False):
-                axes.plot(steps, values, mark + "-", color=colour, markersize=4, label=name)
+                axes.plot(
+                    steps,
+                    values,
+                    mark + "-",
+                    color=colour,
+                    markersize=4,
+                    label=labels.get(name, name),
+                )
             axes.legend(frameon=False, loc="upper left")
         panels[1].set_xlabel("step")
     found = (f"{kind} {_first_step(steps, values)}" for kind, values in known.items())

@@ -33,7 +33,7 @@ class BlockWithoutResiduals(TransformerBlock):
         return sublayer(norm(x))
 
 
-FAILURES = {  # what differs from the deep model that learns: its config, its training, its block
+SHORT_FILMS = {  # what differs from the deep model that learns: its config, its training, its block
     "deep-and-sound": ({}, {}, TransformerBlock),
     "rate-too-high": ({}, {"lr": 0.1}, TransformerBlock),
     "post-norm-no-warmup": ({"norm_position": "post"}, {"warmup": 0}, TransformerBlock),
@@ -45,16 +45,22 @@ def main() -> None:
     """Make all films."""
     tokenizer, train, val, test = story_data()
     save(storyteller_film(tokenizer, test))
-    for name, (model_changes, changes, block) in FAILURES.items():
-        seed_everything(0)
-        config = ModelConfig(**DEEP | model_changes, vocab_size=len(tokenizer.vocab))
-        model = Transformer(config)
-        model.blocks = nn.ModuleList(block(config, i) for i in range(config.n_layers))
-        initialize(model)
-        film = Film(tokenizer, first(test, 40), SHORT_MOMENTS, name)
-        film.record(model.to(default_device()), 0)
-        Trainer(model, train, val, replace(SHORT, **changes), [film]).fit()
-        save(film)
+    for name in SHORT_FILMS:
+        save(short_film(name, tokenizer, train, val, test))
+
+
+def short_film(name: str, tokenizer, train, val, test) -> Film:
+    """The film of a short run that differs from the sound one as :data:`SHORT_FILMS` says."""
+    model_changes, changes, block = SHORT_FILMS[name]
+    seed_everything(0)
+    config = ModelConfig(**DEEP | model_changes, vocab_size=len(tokenizer.vocab))
+    model = Transformer(config)
+    model.blocks = nn.ModuleList(block(config, i) for i in range(config.n_layers))
+    initialize(model)
+    film = Film(tokenizer, first(test, 40), SHORT_MOMENTS, name)
+    film.record(model.to(default_device()), 0)
+    Trainer(model, train, val, replace(SHORT, **changes), [film]).fit()
+    return film
 
 
 def storyteller_film(tokenizer, test) -> Film:

@@ -48,8 +48,8 @@ class Recipe:
 STORY_LLAMA = LLAMA_STYLE | {"tie_embeddings": True, "max_seq_len": 128}
 RECIPES = {
     "storyteller": Recipe(
-        STORY_LLAMA | {"d_model": 128, "n_layers": 4, "n_heads": 8},
-        TrainConfig(steps=6000, lr=4e-3, min_lr=8e-5, warmup=100),
+        STORY_LLAMA | {"d_model": 128, "n_layers": 4, "n_heads": 8, "rope_theta": 500.0},
+        TrainConfig(steps=8000, lr=7e-3, min_lr=1e-4, warmup=100),
         moments=MOMENTS,
         checkpoints=(100, 300, 800, 1000, 1500, 3000),
     ),
@@ -64,8 +64,8 @@ RECIPES = {
     "bard": Recipe(
         LLAMA_STYLE
         | {"tie_embeddings": True, "max_seq_len": 128, "d_model": 128}
-        | {"n_layers": 4, "n_heads": 4, "dropout": 0.05},
-        TrainConfig(steps=9000, batch_size=32, lr=3e-3, min_lr=3e-5, warmup=200),
+        | {"n_layers": 4, "n_heads": 4},
+        TrainConfig(steps=8000, batch_size=16, lr=3e-3, min_lr=3e-5, warmup=200),
         corpus="tinyshakespeare",
     ),
 }

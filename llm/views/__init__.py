@@ -5,7 +5,11 @@ Importing the package loads nothing: each view below is imported when first used
 
 import importlib
 
-_HOME = {"View": "view", "TokenizerView": "tokenizer_view"}
+_HOME = {
+    "View": "view",
+    "TokenizerView": "tokenizer_view",
+    "TrainingFilmView": "film_view",
+}
 
 __all__ = sorted(_HOME)
 

@@ -1,5 +1,7 @@
 /** Byte-pair encoding, the same ids as `llm/tokenization.py`. */
 
+import { gunzip } from "./packed.js";
+
 /** How Python's `regex` reads these classes; JavaScript's own `\s` is another set of characters. */
 const CLASSES = {
   "\\s": "\\p{White_Space}",
@@ -215,9 +217,7 @@ function splitter(specials) {
  * @returns {Promise<Uint32Array>}
  */
 export async function unpack(base64) {
-  const zipped = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const planes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const planes = new Uint8Array(await gunzip(base64).arrayBuffer());
   const n = planes.length / 4;
   const byte = (i, plane) => planes[plane * n + i] * 256 ** plane;
   return Uint32Array.from({ length: n }, (_, i) => byte(i, 0) + byte(i, 1) + byte(i, 2) + byte(i, 3));

@@ -5,6 +5,7 @@ import { h } from "./parts.js";
 /** @typedef {import("./parts.js").Table} Table */
 
 const MARGIN = 12;
+const PAINT = ["display", "opacity", "stroke-width", "stroke-dasharray", "font-size", "font-family", "font-weight"];
 
 /** A table as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8. @param {Table} table */
 export function csv({ head, rows }) {
@@ -39,15 +40,32 @@ export function snapshot(element) {
   element.hidden = false;
   element.style.maxBlockSize = "none"; // all of it, not only what is scrolled into sight
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
-  const nodes = [...element.querySelectorAll("*")];
+  const nodes = [...element.querySelectorAll(":not(svg *)")];
   const frame = around(nodes);
-  const shapes = nodes.flatMap((node) => [boxShape(node, frame), ...textShapes(node, frame)]);
+  const draw = (node) => (node.matches("svg") ? [drawing(node, frame)] : [boxShape(node, frame), ...textShapes(node, frame)]);
+  const shapes = nodes.flatMap(draw);
   element.hidden = hidden;
   element.style.maxBlockSize = "";
   const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
   svg.append(svgElement("rect", { width, height, fill: paper }), ...shapes.filter(Boolean));
   return new XMLSerializer().serializeToString(svg);
+}
+
+/** A drawing inside the element, with the colours and letters that the page gives it. @param {SVGSVGElement} svg */
+function drawing(svg, frame) {
+  const box = svg.getBoundingClientRect();
+  if (!box.width) return null;
+  const copy = svg.cloneNode(true);
+  const copies = copy.querySelectorAll("*");
+  svg.querySelectorAll("*").forEach((node, i) => {
+    const style = getComputedStyle(node);
+    for (const name of ["fill", "stroke"]) if (style[name] !== "none") copies[i].setAttribute(name, toRgb(style[name]));
+    for (const name of PAINT) copies[i].setAttribute(name, style.getPropertyValue(name));
+  });
+  const place = { x: box.x - frame.x, y: box.y - frame.y, width: box.width, height: box.height };
+  for (const [name, value] of Object.entries(place)) copy.setAttribute(name, value);
+  return copy;
 }
 
 /** What elements take up together, with a margin. @param {Element[]} nodes @returns {DOMRect} */

@@ -1,0 +1,116 @@
+"""What can a model do at a moment of its training, and when did it learn it? A film to scrub."""
+
+import base64
+import gzip
+import html
+import json
+from pathlib import Path
+
+from llm.films import FORMAT, Film, load_film, shipped_films
+from llm.views.view import View, strings
+
+
+class TrainingFilmView(View):
+    """Films of training: loss and floor, kinds of word, a sample, attention, embeddings.
+
+    ``films`` are a :class:`llm.Film`, what its ``to_dict`` gives, or names and paths for
+    :func:`llm.films.load_film`; without any, all that come with the book. Raises ``ValueError`` for
+    something else, for a film without moments and for two films of one name.
+
+    >>> TrainingFilmView("storyteller")
+    TrainingFilmView(storyteller: 30 moments to step 8000)
+    """
+
+    name = "film"
+
+    def __init__(self, *films: Film | dict | str | Path, anchor: str | None = None):
+        super().__init__(anchor)
+        self.films = [_film(film) for film in films or shipped_films()]
+        names = [film["name"] for film in self.films]
+        if not names:
+            raise ValueError("no film to show: make them with `make weights`, or pass a llm.Film")
+        if len(set(names)) < len(names):
+            raise ValueError(f"two films have one name: {', '.join(names)}; give each its own")
+
+    def __repr__(self) -> str:
+        films = (
+            f"{film['name']}: {len(film['moments'])} moments to step {film['moments'][-1]['step']}"
+            for film in self.films
+        )
+        return f"TrainingFilmView({'; '.join(films)})"
+
+    def payload(self) -> dict:
+        """The names of the films, and what is shown first."""
+        first = self.films[0]
+        names = [{"name": film["name"], "file": _file(film)} for film in self.films]
+        return {"films": names, "state": _state(first)}
+
+    def shared(self) -> dict[str, str]:
+        """The films, packed."""
+        return {_file(film): _packed(film) for film in self.films}
+
+    def describe(self) -> str:
+        """A line for each moment of the first film."""
+        rows = self._rows(self.films[0])
+        lines = [f"{r[0]:>6}  {r[1]:6.3f}  {r[3]:>5}  {r[4][:60]}" for r in rows]
+        return "\n".join([repr(self), *lines])
+
+    def fallback(self) -> str:
+        """The same as a table."""
+        words = strings(self.name)
+        titles = ("table_step", "table_loss", "floor", "table_owner", "table_sample")
+        head = "".join(f'<th scope="col">{html.escape(words[t])}</th>' for t in titles)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>"
+            for row in self._rows(self.films[0])
+        )
+        return (
+            f'<p class="llm-question">{words["question"]}</p><table>'
+            f"<caption>{html.escape(self.films[0]['name'])}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def figure(self):
+        """When each kind of word was learned."""
+        from llm.plots import stairs
+
+        return stairs(self.films[0])
+
+    def _rows(self, film: dict) -> list[tuple]:
+        return [
+            (m["step"], m["loss"], m["floor"], f"{m['owner']:.0%}", m["sample"])
+            for m in film["moments"]
+        ]
+
+
+def _film(source) -> dict:
+    if isinstance(source, Film):
+        return source.to_dict()
+    if isinstance(source, str | Path):
+        return load_film(source)
+    if not isinstance(source, dict) or source.get("format") != FORMAT or not source.get("moments"):
+        raise ValueError(
+            f"a film must be a llm.Film, its to_dict(), a name or a path, got {source!r:.80}"
+        )
+    return source
+
+
+def _state(film: dict) -> dict:
+    """The end of a film, with the head that looks most at the answers, at the closing question."""
+    last = film["moments"][-1]
+    heads = [(layer, head) for layer in range(film["n_layers"]) for head in range(film["n_heads"])]
+    layer, head = max(heads, key=lambda at: last["answer"][at[0]][at[1]])
+    row = len(film["tokens"]) - 4  # of the question mark, which predicts the owner
+    weights = last["attention"][layer][head][row * (row + 1) // 2 :][: row + 1]
+    place = {"layer": layer, "head": head, "row": row, "column": weights.index(max(weights))}
+    return {"film": film["name"], "step": last["step"], "group": film["words"][0][0]} | place
+
+
+def _file(film: dict) -> str:
+    """The name of the shared file of a film: letters, digits and hyphens."""
+    return "film-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in film["name"])
+
+
+def _packed(film: dict) -> str:
+    text = json.dumps(film, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()

@@ -1,0 +1,68 @@
+/** A map of the words' embeddings: those that are used alike drift together. */
+
+import { s, sign } from "./chart.js";
+import { choice, h } from "./parts.js";
+
+const WIDEST = 480;
+const LINE = 17; // between the names of two points
+const ROOM = 110; // for a name at the right edge
+
+export class FilmWords {
+  /** @param {import("./frame.js").Frame} frame @param {(group: string) => void} choose */
+  constructor(frame, choose) {
+    Object.assign(this, { frame, choose });
+    this.svg = s("svg", { role: "img", class: "llm-words", "aria-label": frame.t("words_label") });
+    this.legend = h("div");
+    this.element = h("div", { class: "llm-pair" }, this.svg, this.legend);
+  }
+
+  /** @param {any} film @param {import("./film_view.js").Moment} moment @param {{group: string}} state */
+  draw(film, moment, state) {
+    const groups = [...new Set(film.words.map(([group]) => group))];
+    if (!groups.includes(state.group)) state.group = groups[0];
+    if (film.words !== this.known) this.build(film.words, groups);
+    this.legend.querySelector(`input[value="${CSS.escape(state.group)}"]`).checked = true;
+    const side = this.side = Math.min(WIDEST, this.element.clientWidth || WIDEST);
+    this.svg.setAttribute("viewBox", `0 0 ${side} ${side}`);
+    const place = (value) => side / 2 + (value / 1000) * (side / 2 - 24);
+    const places = moment.points.map(([x, y]) => [place(x), place(-y)]);
+    film.words.forEach(([group], i) => {
+      this.points[i].setAttribute("transform", `translate(${places[i].join(" ")})`);
+      this.points[i].classList.toggle("llm-chosen", group === state.group);
+    });
+    this.label(places, film.words.flatMap(([group], i) => (group === state.group ? [i] : [])));
+  }
+
+  /** Put the names of some points where none covers another. @param {[number, number][]} places */
+  label(places, chosen) {
+    let free = LINE;
+    for (const i of chosen.toSorted((a, b) => places[a][1] - places[b][1])) {
+      const [x, y] = places[i];
+      const left = x > this.side - ROOM;
+      free = Math.max(free, y + 5);
+      const text = this.points[i].lastChild;
+      text.setAttribute("x", left ? -10 : 10);
+      text.setAttribute("y", Math.min(free, this.side - 6) - y);
+      text.setAttribute("text-anchor", left ? "end" : "start");
+      free += LINE;
+    }
+  }
+
+  build(words, groups) {
+    this.known = words;
+    this.points = words.map(([group, word]) => {
+      const kind = groups.indexOf(group);
+      return s("g", { class: `llm-word-point llm-group-${kind}` },
+        s("path", { d: sign(kind) }), s("text", { x: 8, y: 4 }, word));
+    });
+    this.svg.replaceChildren(...this.points);
+    const mark = (kind) => s("svg", { viewBox: "-7 -7 14 14", class: `llm-sign llm-word-point llm-chosen llm-group-${kind}`, "aria-hidden": "true" },
+      s("path", { d: sign(kind) }));
+    const choices = groups.map((group, kind) => ({
+      value: group,
+      content: [h("span", { class: "llm-group" }, mark(kind), this.frame.strings[`group_${group}`] ?? group)],
+    }));
+    const legend = this.frame.t("groups_label");
+    this.legend.replaceChildren(choice({ name: this.frame.id("group"), legend, choices }, this.choose));
+  }
+}
