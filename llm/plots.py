@@ -119,7 +119,8 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     """
     moments = film["moments"]
     steps = [max(moment["step"], 5) for moment in moments]  # a logarithmic axis has no 0
-    known = {kind: [m["kinds"][kind][0] for m in moments] for kind in kinds}
+    present = [kind for kind in kinds if kind in moments[0]["kinds"]]
+    known = {kind: [m["kinds"][kind][0] for m in moments] for kind in present}
     scores = {
         name: [max(max(layer) for layer in m[name]) for m in moments]
         for name in ("previous", "answer")

@@ -292,3 +292,18 @@ def test_killed_runs_resume_bit_for_bit(tmp_path):
 @pytest.mark.slow
 def test_runs_killed_fifty_times_resume_bit_for_bit(tmp_path):
     killed_and_resumed(tmp_path, kills=50)
+
+
+def test_half_the_bits_give_nearly_the_same_losses():
+    full, half = (trained(steps=20, lr=1e-2, precision=p).history for p in ("fp32", "bf16"))
+    apart = [abs(a - b) for a, b in zip(full.column("loss"), half.column("loss"), strict=True)]
+    assert 0 < max(apart) < 0.02  # nats, of losses near 2.4
+
+
+def test_a_history_comes_back_as_it_was_saved(tmp_path):
+    history = trained(steps=6).history
+    history.save(tmp_path / "history.csv")
+    assert History.load(tmp_path / "history.csv").rows == history.rows
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="other.csv has the columns"):
+        History.load(tmp_path / "other.csv")

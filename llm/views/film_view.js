@@ -46,7 +46,7 @@ class FilmView {
     const { frame } = this;
     const part = (title, ...content) => h("section", { class: "llm-part" }, h("p", { class: "llm-subtitle" }, frame.t(title)), ...content);
     this.choice = this.filmChoice();
-    this.status = h("p", { class: "llm-message" }, frame.t("loading"));
+    this.status = h("p", { class: "llm-message" });
     this.kinds = h("div", { class: "llm-kinds" });
     this.sample = h("blockquote", { class: "llm-sample" });
     const numbers = h("div", { class: "llm-pair" }, part("kinds_title", this.kinds), part("sample_title", this.sample));
@@ -72,15 +72,23 @@ class FilmView {
   }
 
   async loadAll() {
+    this.update();
     for (const { name, file } of this.frame.data.films) {
       try {
         this.films.set(name, await gunzip(await this.frame.load(file)).json());
       } catch (error) {
         console.error(error);
-        this.frame.tell(this.frame.t("not_loaded", { name: this.title(name) }));
+        this.films.set(name, null);
       }
       if (name === this.state.film) this.update();
     }
+  }
+
+  /** Say that the film is on its way or could not be had. */
+  tellState() {
+    const { frame, films, state } = this;
+    const missing = films.has(state.film) ? "not_loaded" : "loading";
+    frame.tell(this.film ? "" : frame.t(missing, { name: this.title(state.film) }));
   }
 
   /** A change made by the reader. @param {Record<string, any>} change */
@@ -112,6 +120,7 @@ class FilmView {
 
   update() {
     const { film, state } = this;
+    this.tellState();
     this.picture.hidden = this.player.element.hidden = this.quiz.element.hidden = !film;
     if (!film) return;
     this.index = nearest(film.moments, state.step);
