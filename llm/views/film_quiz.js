@@ -41,7 +41,7 @@ export class KnownLast {
   }
 
   name({ name }) {
-    return this.frame.strings[`kind_${name}`] ?? name;
+    return this.frame.named("kind", name);
   }
 }
 

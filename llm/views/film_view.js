@@ -44,14 +44,14 @@ class FilmView {
 
   build() {
     const { frame } = this;
-    const part = (title, ...content) => h("section", { class: "llm-part" }, h("p", { class: "llm-subtitle" }, frame.t(title)), ...content);
+    const part = (title, ...content) => h("section", { class: "llm-part" }, h("p", { class: "llm-subtitle" }, title), ...content);
     this.choice = this.filmChoice();
     this.status = h("p", { class: "llm-message" });
     this.kinds = h("div", { class: "llm-kinds" });
     this.sample = h("blockquote", { class: "llm-sample" });
-    const numbers = h("div", { class: "llm-pair" }, part("kinds_title", this.kinds), part("sample_title", this.sample));
-    const attention = part("attention_title", this.attention.element);
-    const words = part("words_title", this.words.element);
+    const numbers = h("div", { class: "llm-pair" }, part(frame.t("kinds_title"), this.kinds), part(frame.t("sample_title"), this.sample));
+    const attention = part(frame.t("attention_title"), this.attention.element);
+    const words = part(frame.t("words_title"), this.words.element);
     this.picture = h("div", { class: "llm-film", hidden: true }, this.curve.element, this.status, numbers, attention, words);
     frame.body.append(this.choice, this.quiz.element, this.picture, this.player.element);
     this.player.element.classList.add("llm-timeline");
@@ -59,16 +59,12 @@ class FilmView {
   }
 
   filmChoice() {
-    const choices = this.frame.data.films.map(({ name }) => ({ value: name, content: [h("span", {}, this.title(name))] }));
-    const box = choice({ name: this.frame.id("film"), legend: this.frame.t("films_label"), choices },
+    const { frame } = this;
+    const choices = frame.data.films.map(({ name }) => ({ value: name, content: [h("span", {}, frame.named("film", name))] }));
+    const box = choice({ name: frame.id("film"), legend: frame.t("films_label"), choices },
       (film) => this.change({ film }));
     box.hidden = choices.length < 2;
     return box;
-  }
-
-  /** The name of a film in words, where there are some. @param {string} name */
-  title(name) {
-    return this.frame.strings[`film_${name}`] ?? name;
   }
 
   async loadAll() {
@@ -87,8 +83,8 @@ class FilmView {
   /** Say that the film is on its way or could not be had. */
   tellState() {
     const { frame, films, state } = this;
-    const missing = films.has(state.film) ? "not_loaded" : "loading";
-    frame.tell(this.film ? "" : frame.t(missing, { name: this.title(state.film) }));
+    const name = frame.named("film", state.film);
+    frame.tell(this.film ? "" : frame.t(films.has(state.film) ? "not_loaded" : "loading", { name }));
   }
 
   /** A change made by the reader. @param {Record<string, any>} change */
@@ -143,21 +139,16 @@ class FilmView {
     const names = Object.keys(kinds);
     const known = names.filter((name) => kinds[name][0] >= KNOWN);
     const open = names.filter((name) => kinds[name][0] < KNOWN);
-    const list = (all) => (all.length ? all.map((name) => this.kind(name)).join(", ") : frame.t("none"));
+    const list = (all) => (all.length ? all.map((name) => frame.named("kind", name)).join(", ") : frame.t("none"));
     const above = Math.round((loss / floor - 1) * 100);
     return frame.t("status", { step, loss, floor, above, known: list(known), open: list(open) });
-  }
-
-  /** @param {string} name of a kind of word */
-  kind(name) {
-    return this.frame.strings[`kind_${name}`] ?? name;
   }
 
   /** @param {Moment} moment */
   drawKinds({ kinds, owner }) {
     const { frame } = this;
     const worst = Math.max(4, ...Object.values(kinds).map(([, loss]) => loss));
-    const rows = Object.entries(kinds).map(([name, [share, loss]]) => this.bar(this.kind(name), loss / worst, loss.toFixed(2), share));
+    const rows = Object.entries(kinds).map(([name, [share, loss]]) => this.bar(frame.named("kind", name), loss / worst, loss.toFixed(2), share));
     const closing = h("p", { class: "llm-legend" }, frame.t("owner", { share: Math.round(owner * 100) }));
     const head = h("div", { class: "llm-kind llm-legend", "aria-hidden": "true" },
       h("span", {}, ""), h("span", {}, frame.t("kind_loss")), h("span", {}, ""), h("span", {}, frame.t("kind_share")));
@@ -182,9 +173,9 @@ class FilmView {
   table() {
     const { frame, film } = this;
     const kinds = Object.keys(film.moments[0].kinds);
-    const head = [frame.t("table_step"), frame.t("table_loss"), frame.t("table_owner"), ...kinds.map((k) => this.kind(k)), frame.t("table_sample")];
+    const head = [frame.t("table_step"), frame.t("table_loss"), frame.t("table_owner"), ...kinds.map((k) => frame.named("kind", k)), frame.t("table_sample")];
     const rows = film.moments.map((m) => [m.step, m.loss, m.owner, ...kinds.map((k) => m.kinds[k][0]), m.sample]);
-    return { caption: frame.t("table_caption", { name: this.title(film.name) }), head, rows };
+    return { caption: frame.t("table_caption", { name: frame.named("film", film.name) }), head, rows };
   }
 }
 

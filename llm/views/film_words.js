@@ -60,7 +60,7 @@ export class FilmWords {
       s("path", { d: sign(kind) }));
     const choices = groups.map((group, kind) => ({
       value: group,
-      content: [h("span", { class: "llm-group" }, mark(kind), this.frame.strings[`group_${group}`] ?? group)],
+      content: [h("span", { class: "llm-group" }, mark(kind), this.frame.named("group", group))],
     }));
     const legend = this.frame.t("groups_label");
     this.legend.replaceChildren(choice({ name: this.frame.id("group"), legend, choices }, this.choose));

@@ -65,6 +65,15 @@ export class Frame {
     return this.t(number(n) === "1" ? `${key}_one` : key, { ...values, n });
   }
 
+  /**
+   * The words for a name that comes from data, where there are some; otherwise the name itself.
+   * @param {string} kind  what it is a name of: the key is `kind_name`
+   * @param {string} name
+   */
+  named(kind, name) {
+    return this.strings[`${kind}_${name}`] ?? name;
+  }
+
   /** An id for a part of this view, unique on the page. @param {string} part */
   id(part) {
     return `${this.root.id}-${part}`;
