@@ -58,10 +58,11 @@ test-all: test ## test, and what takes minutes
 notebooks: environment ## execute the committed notebooks again and normalise them
 	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb
 
-weights: environment ## train the book's models, their films and the Tiny Shakespeare table again
+weights: environment ## train the models of the book, their films and tables again (two hours)
 	@$(PYTHON) scripts/train_weights.py
 	$(PYTHON) scripts/films.py
 	$(PYTHON) scripts/tiny_shakespeare.py
+	$(PYTHON) scripts/stairs.py
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py

@@ -9,7 +9,6 @@ import csv
 import io
 import statistics
 from dataclasses import replace
-from pathlib import Path
 
 from train_weights import play_data
 
@@ -17,9 +16,10 @@ from llm.checkpoint import write_atomically
 from llm.config import GPT_STYLE, LLAMA_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
 from llm.model import Transformer
+from llm.pretrained import ASSETS
 from llm.training import Trainer, evaluate
 
-RESULTS = Path("scripts/results/tiny_shakespeare.csv")
+RESULTS = ASSETS / "tiny_shakespeare.csv"
 SIZES = {"max_seq_len": 64, "d_model": 128, "n_layers": 4, "n_heads": 4, "bias": False}
 STYLES = {"gpt": GPT_STYLE, "llama": LLAMA_STYLE | {"tie_embeddings": True}}
 TRAINING = TrainConfig(
@@ -53,7 +53,6 @@ def main() -> None:
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
     writer.writerows(rows)
-    RESULTS.parent.mkdir(exist_ok=True)
     write_atomically(RESULTS, text.getvalue().encode())
 
 

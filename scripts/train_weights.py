@@ -48,10 +48,10 @@ class Recipe:
 STORY_LLAMA = LLAMA_STYLE | {"tie_embeddings": True, "max_seq_len": 128}
 RECIPES = {
     "storyteller": Recipe(
-        STORY_LLAMA | {"d_model": 128, "n_layers": 4, "n_heads": 8, "rope_theta": 500.0},
-        TrainConfig(steps=8000, lr=7e-3, min_lr=1e-4, warmup=100),
+        STORY_LLAMA | {"d_model": 96, "n_layers": 4, "n_heads": 12, "n_kv_heads": 4},
+        TrainConfig(steps=8000, lr=6e-3, min_lr=1e-4, warmup=100),
         moments=MOMENTS,
-        checkpoints=(100, 300, 800, 1000, 1500, 3000),
+        checkpoints=(100, 300, 700, 1000, 1700, 3000),
     ),
     "gpt-storyteller": Recipe(
         GPT_STYLE | {"max_seq_len": 128, "d_model": 128, "n_layers": 4, "n_heads": 8},

@@ -25,7 +25,7 @@ export function mount(frame) {
   const view = new FilmView(frame);
   frame.compose(frame.t("question"), view.state, { table: () => view.table(), picture: view.picture });
   frame.onAddress((state) => view.apply(state));
-  frame.loadWhenSeen(() => view.loadAll());
+  frame.loadWhenSeen(() => view.start());
 }
 
 class FilmView {
@@ -67,24 +67,33 @@ class FilmView {
     return box;
   }
 
-  async loadAll() {
-    this.update();
-    for (const { name, file } of this.frame.data.films) {
-      try {
-        this.films.set(name, await gunzip(await this.frame.load(file)).json());
-      } catch (error) {
-        console.error(error);
-        this.films.set(name, null);
-      }
-      if (name === this.state.film) this.update();
+  /** The view is in sight: from now on films are loaded when they are chosen. */
+  start() {
+    this.seen = true;
+    return this.load();
+  }
+
+  /** Get the chosen film, once it is wanted. */
+  async load() {
+    const { frame, films, state } = this;
+    const { name, file } = frame.data.films.find((film) => film.name === state.film);
+    if (films.has(name)) return;
+    films.set(name, undefined); // on its way
+    this.tellState();
+    try {
+      films.set(name, await gunzip(await frame.load(file)).json());
+    } catch (error) {
+      console.error(error);
+      films.set(name, null);
     }
+    this.update();
   }
 
   /** Say that the film is on its way or could not be had. */
   tellState() {
     const { frame, films, state } = this;
     const name = frame.named("film", state.film);
-    frame.tell(this.film ? "" : frame.t(films.has(state.film) ? "not_loaded" : "loading", { name }));
+    frame.tell(this.film ? "" : frame.t(films.get(state.film) === null ? "not_loaded" : "loading", { name }));
   }
 
   /** A change made by the reader. @param {Record<string, any>} change */
@@ -116,6 +125,7 @@ class FilmView {
 
   update() {
     const { film, state } = this;
+    if (this.seen) this.load();
     this.tellState();
     this.picture.hidden = this.player.element.hidden = this.quiz.element.hidden = !film;
     if (!film) return;
@@ -172,6 +182,7 @@ class FilmView {
   /** @returns {import("./parts.js").Table} */
   table() {
     const { frame, film } = this;
+    if (!film) return { caption: frame.t("loading"), head: [], rows: [] };
     const kinds = Object.keys(film.moments[0].kinds);
     const head = [frame.t("table_step"), frame.t("table_loss"), frame.t("table_owner"), ...kinds.map((k) => frame.named("kind", k)), frame.t("table_sample")];
     const rows = film.moments.map((m) => [m.step, m.loss, m.owner, ...kinds.map((k) => m.kinds[k][0]), m.sample]);
