@@ -5,7 +5,7 @@ import { h } from "./parts.js";
 /** @typedef {import("./parts.js").Table} Table */
 
 const MARGIN = 12;
-const PAINT = ["display", "opacity", "stroke-width", "stroke-dasharray", "font-size", "font-family", "font-weight"];
+const PAINT = ["display", "opacity", "paint-order", "stroke-width", "stroke-dasharray", "font-size", "font-family", "font-weight"];
 
 /** A table as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8. @param {Table} table */
 export function csv({ head, rows }) {
@@ -42,7 +42,7 @@ export function snapshot(element) {
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
   const nodes = [...element.querySelectorAll(":not(svg *)")];
   const frame = around(nodes);
-  const draw = (node) => (node.matches("svg") ? [drawing(node, frame)] : [boxShape(node, frame), ...textShapes(node, frame)]);
+  const draw = (node) => [boxShape(node, frame), ...(node.matches("svg") ? [drawing(node, frame)] : textShapes(node, frame))];
   const shapes = nodes.flatMap(draw);
   element.hidden = hidden;
   element.style.maxBlockSize = "";
@@ -60,7 +60,11 @@ function drawing(svg, frame) {
   const copies = copy.querySelectorAll("*");
   svg.querySelectorAll("*").forEach((node, i) => {
     const style = getComputedStyle(node);
-    for (const name of ["fill", "stroke"]) if (style[name] !== "none") copies[i].setAttribute(name, toRgb(style[name]));
+    for (const name of ["fill", "stroke"]) {
+      if (style[name] === "none") continue;
+      copies[i].setAttribute(name, toRgb(style[name]));
+      copies[i].setAttribute(`${name}-opacity`, pixel(style[name])[3] / 255);
+    }
     for (const name of PAINT) copies[i].setAttribute(name, style.getPropertyValue(name));
   });
   const place = { x: box.x - frame.x, y: box.y - frame.y, width: box.width, height: box.height };
@@ -98,17 +102,29 @@ function roundedBox(x, y, width, height, style) {
 function textShapes(node, frame) {
   const style = getComputedStyle(node);
   const texts = [...node.childNodes].filter((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
-  return texts.map((child) => {
-    const range = document.createRange();
-    range.selectNodeContents(child);
-    const box = range.getBoundingClientRect();
+  return texts.flatMap(lines).map(([line, box]) => {
     const size = parseFloat(style.fontSize);
     const place = { x: box.x - frame.x, y: box.y - frame.y + box.height / 2 + size * 0.34 };
     const font = { "font-size": size, "font-family": style.fontFamily, "font-weight": style.fontWeight };
     const text = svgElement("text", { ...place, ...font, fill: toRgb(style.color), "xml:space": "preserve" });
-    text.textContent = plain(child.data);
+    text.textContent = plain(line);
     return text;
   });
+}
+
+/** The lines that a run of text takes up, each with the box of its first word. @param {Text} text */
+function lines(text) {
+  const found = [];
+  const range = document.createRange();
+  for (const { 0: word, index } of text.data.matchAll(/\S+\s*/g)) {
+    range.setStart(text, index);
+    range.setEnd(text, index + word.trimEnd().length);
+    const box = range.getBoundingClientRect();
+    const last = found.at(-1);
+    if (last && Math.abs(last[1].y - box.y) < box.height / 2) last[0] += word;
+    else found.push([word, box]);
+  }
+  return found.map(([line, box]) => [line.trimEnd(), box]);
 }
 
 function svgElement(tag, attributes) {
@@ -119,11 +135,16 @@ function svgElement(tag, attributes) {
 
 /** A CSS colour of any kind as `rgb()`, which every drawing program reads. @param {string} colour */
 function toRgb(colour) {
+  const [r, g, b, a] = pixel(colour);
+  return a ? `rgb(${r},${g},${b})` : "none";
+}
+
+/** Red, green, blue and opacity of a CSS colour, 0 to 255. @param {string} colour */
+function pixel(colour) {
   const pen = h("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   pen.fillStyle = colour;
   pen.fillRect(0, 0, 1, 1);
-  const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
-  return a ? `rgb(${r},${g},${b})` : "none";
+  return pen.getImageData(0, 0, 1, 1).data;
 }
 
 /** @param {string} text @returns {string} without what XML forbids */
