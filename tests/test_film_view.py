@@ -68,6 +68,22 @@ def test_films_come_from_files_names_and_dictionaries(tmp_path):
     assert shipped.films[0]["name"] == "storyteller"
 
 
+def _without_answer() -> dict:
+    film = handmade_film()
+    for moment in film["moments"]:
+        del moment["answer"]
+    return film
+
+
+def test_what_diverged_does_not_spoil_the_film():
+    film = handmade_film()
+    film["curve"]["grad_norm"] = [1.0, float("inf"), float("nan"), 1.0]
+    packed = TrainingFilmView(film).shared()["film-storyteller"]
+    text = gzip.decompress(base64.b64decode(packed)).decode()
+    assert "NaN" not in text and "Infinity" not in text
+    assert json.loads(text)["curve"]["grad_norm"] == [1.0, None, None, 1.0]
+
+
 @pytest.mark.parametrize(
     ("films", "message"),
     [
@@ -75,6 +91,8 @@ def test_films_come_from_files_names_and_dictionaries(tmp_path):
         ((3,), "a film must be a llm.Film.*got 3"),
         (({"moments": []},), "a film must be"),
         (("nowhere",), "no film 'nowhere'"),
+        ((handmade_film("a b"), handmade_film("a-b")), "one name: a b, a-b"),
+        ((_without_answer(),), "'storyteller' has no answer of its heads"),
     ],
 )
 def test_bad_films_are_refused(films, message):

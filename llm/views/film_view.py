@@ -9,6 +9,8 @@ from pathlib import Path
 from llm.films import FORMAT, Film, load_film, shipped_films
 from llm.views.view import View, strings
 
+SCORES = ("previous", "induction", "answer")  # of each head, in every moment
+
 
 class TrainingFilmView(View):
     """Films of training: loss and floor, kinds of word, a sample, attention, embeddings.
@@ -29,7 +31,7 @@ class TrainingFilmView(View):
         names = [film["name"] for film in self.films]
         if not names:
             raise ValueError("no film to show: make them with `make weights`, or pass a llm.Film")
-        if len(set(names)) < len(names):
+        if len({_file(film) for film in self.films}) < len(names):
             raise ValueError(f"two films have one name: {', '.join(names)}; give each its own")
 
     def __repr__(self) -> str:
@@ -85,12 +87,17 @@ class TrainingFilmView(View):
 
 def _film(source) -> dict:
     if isinstance(source, Film):
-        return source.to_dict()
+        source = source.to_dict()
     if isinstance(source, str | Path):
-        return load_film(source)
+        source = load_film(source)
     if not isinstance(source, dict) or source.get("format") != FORMAT or not source.get("moments"):
         raise ValueError(
             f"a film must be a llm.Film, its to_dict(), a name or a path, got {source!r:.80}"
+        )
+    missing = [score for score in SCORES if score not in source["moments"][0]]
+    if missing:
+        raise ValueError(
+            f"film {source['name']!r} has no {', '.join(missing)} of its heads: record it again"
         )
     return source
 
@@ -112,5 +119,6 @@ def _file(film: dict) -> str:
 
 
 def _packed(film: dict) -> str:
-    text = json.dumps(film, separators=(",", ":"))
+    finite = json.loads(json.dumps(film), parse_constant=lambda _: None)  # JSON knows no NaN
+    text = json.dumps(finite, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
