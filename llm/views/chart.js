@@ -28,7 +28,7 @@ export function plane({ width, height, steps, losses }) {
 /** Lines and numbers of both axes. @param {ReturnType<typeof plane>} plane @param {string} label */
 export function axes({ x, y, width, height, steps, losses }, label) {
   const ticks = [0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32].filter((loss) => loss >= losses[0] && loss <= losses[1]);
-  const powers = [10, 100, 1000, 10_000].filter((step) => step >= steps[0] && step <= steps[1]);
+  const powers = [...(steps[0] === 0 ? [0] : []), 10, 100, 1000, 10_000].filter((step) => step >= steps[0] && step <= steps[1]);
   return s("g", { class: "llm-axes" },
     ...ticks.flatMap((loss) => [
       s("line", { x1: PLACE.left, x2: width - PLACE.right, y1: y(loss), y2: y(loss) }),

@@ -1,5 +1,6 @@
 /** What one head attends to in a fixed story: heads to choose from, the story, the whole map. */
 
+import { shade } from "./chart.js";
 import { Heatmap } from "./heatmap.js";
 import { h, isolate, markOption, number, roving } from "./parts.js";
 
@@ -10,13 +11,13 @@ export class FilmAttention {
   constructor(frame, change) {
     Object.assign(this, { frame, change });
     this.heads = h("div", { class: "llm-heads", role: "listbox", "aria-label": frame.t("heads_label") });
-    roving(this.heads, { select: (i) => this.chooseHead(i), hover: () => {} });
+    roving(this.heads, { select: (i) => this.chooseHead(i), hover: () => {}, columns: () => this.film.n_heads });
     this.text = h("div", { class: "llm-story", role: "listbox", "aria-label": frame.t("story_label") });
     roving(this.text, { select: (i) => this.chooseRow(i), hover: () => {} });
     this.map = new Heatmap(frame.t("map_label"), (row, column) => change({ row, column }));
     this.readout = h("p", { class: "llm-message", id: frame.id("readout") });
     this.map.element.setAttribute("aria-describedby", this.readout.id);
-    const left = h("div", { class: "llm-column" }, h("p", { class: "llm-legend" }, frame.t("heads_legend")), this.heads, this.map.element);
+    const left = h("div", { class: "llm-column" }, h("p", { class: "llm-legend" }, frame.t("heads_legend")), this.heads, this.map.element, scale(frame));
     const right = h("div", { class: "llm-column" }, h("p", { class: "llm-legend" }, frame.t("story_legend")), this.text, this.readout);
     this.element = h("div", { class: "llm-pair llm-attention" }, left, right);
   }
@@ -61,7 +62,7 @@ export class FilmAttention {
     if (this.heads.childElementCount !== n_layers * n_heads) {
       this.heads.style.setProperty("--heads", n_heads);
       const name = (i) => `${Math.floor(i / n_heads) + 1}.${(i % n_heads) + 1}`;
-      const cells = Array.from({ length: n_layers * n_heads }, (_, i) => h("span", { role: "option", tabindex: -1, class: "llm-head-cell" }, name(i)));
+      const cells = Array.from({ length: n_layers * n_heads }, (_, i) => h("span", { role: "option", tabindex: -1, class: "llm-head-cell" }, name(i), h("span", { class: "llm-score" })));
       this.heads.replaceChildren(...cells);
     }
     const options = [...this.heads.children];
@@ -95,6 +96,12 @@ export class FilmAttention {
     const words = { from: isolate(tokens[row].trim()), to: isolate(tokens[column].trim()), weight: this.weight(row, column).toFixed(2) };
     return this.frame.t("readout", { ...words, ...scores(moment, this.layer, this.head) });
   }
+}
+
+/** The key to the map's colours, from no attention to all of it. @param {import("./frame.js").Frame} frame */
+function scale(frame) {
+  const colours = Array.from({ length: GRADES + 1 }, (_, grade) => h("span", { style: `background: ${shade(grade / GRADES)}` }));
+  return h("p", { class: "llm-legend llm-scale" }, frame.t("scale_none"), h("span", { "aria-hidden": "true" }, colours), frame.t("scale_all"));
 }
 
 /** A head's number and scores, for a sentence. */

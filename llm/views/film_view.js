@@ -115,7 +115,6 @@ class FilmView {
     if (known) this.state.film = change.film;
     for (const name of ["step", "layer", "head", "row", "column"]) this.state[name] = whole(name);
     this.state.group = change.group ?? this.state.group;
-    this.choice.querySelector(`input[value="${CSS.escape(this.state.film)}"]`).checked = true;
     this.update();
   }
 
@@ -125,6 +124,7 @@ class FilmView {
 
   update() {
     const { film, state } = this;
+    this.choice.querySelector(`input[value="${CSS.escape(state.film)}"]`).checked = true;
     if (this.seen) this.load();
     this.tellState();
     this.picture.hidden = this.player.element.hidden = this.quiz.element.hidden = !film;
@@ -161,7 +161,7 @@ class FilmView {
     const rows = Object.entries(kinds).map(([name, [share, loss]]) => this.bar(frame.named("kind", name), loss / worst, loss.toFixed(2), share));
     const closing = h("p", { class: "llm-legend" }, frame.t("owner", { share: Math.round(owner * 100) }));
     const head = h("div", { class: "llm-kind llm-legend", "aria-hidden": "true" },
-      h("span", {}, ""), h("span", {}, frame.t("kind_loss")), h("span", {}, ""), h("span", {}, frame.t("kind_share")));
+      h("span", {}, ""), h("span", {}, ""), h("span", {}, frame.t("kind_loss")), h("span", {}, frame.t("kind_share")));
     this.kinds.replaceChildren(head, ...rows, closing);
   }
 

@@ -13,7 +13,9 @@ export class FilmWords {
     Object.assign(this, { frame, choose });
     this.svg = s("svg", { role: "img", class: "llm-words", "aria-label": frame.t("words_label") });
     this.legend = h("div");
-    this.element = h("div", { class: "llm-pair" }, this.svg, this.legend);
+    this.near = h("p", { class: "llm-legend", id: frame.id("near") });
+    this.svg.setAttribute("aria-describedby", this.near.id);
+    this.element = h("div", { class: "llm-pair" }, this.svg, h("div", { class: "llm-column" }, this.legend, this.near));
   }
 
   /** @param {any} film @param {import("./film_view.js").Moment} moment @param {{group: string}} state */
@@ -30,7 +32,10 @@ export class FilmWords {
       this.points[i].setAttribute("transform", `translate(${places[i].join(" ")})`);
       this.points[i].classList.toggle("llm-chosen", group === state.group);
     });
-    this.label(places, film.words.flatMap(([group], i) => (group === state.group ? [i] : [])));
+    const chosen = film.words.flatMap(([group], i) => (group === state.group ? [i] : []));
+    this.label(places, chosen);
+    const pairs = chosen.map((i) => `${film.words[i][1]} – ${film.words[neighbour(places, i)][1]}`);
+    this.near.textContent = this.frame.t("words_near", { pairs: pairs.join(", ") });
   }
 
   /** Put the names of some points where none covers another. @param {[number, number][]} places */
@@ -41,8 +46,11 @@ export class FilmWords {
       const left = x > this.side - ROOM;
       free = Math.max(free, y + 5);
       const text = this.points[i].lastChild;
+      const down = Math.min(free, this.side - 6) - y;
       text.setAttribute("x", left ? -10 : 10);
-      text.setAttribute("y", Math.min(free, this.side - 6) - y);
+      text.setAttribute("y", down);
+      const line = down > LINE ? `M0 0L${left ? -8 : 8} ${down - 4}` : "";
+      text.previousSibling.setAttribute("d", line);
       text.setAttribute("text-anchor", left ? "end" : "start");
       free += LINE;
     }
@@ -53,7 +61,7 @@ export class FilmWords {
     this.points = words.map(([group, word]) => {
       const kind = groups.indexOf(group);
       return s("g", { class: `llm-word-point llm-group-${kind}` },
-        s("path", { d: sign(kind) }), s("text", { x: 8, y: 4 }, word));
+        s("title", {}, word), s("path", { d: sign(kind) }), s("path", { class: "llm-leader" }), s("text", { x: 8, y: 4 }, word));
     });
     this.svg.replaceChildren(...this.points);
     const mark = (kind) => s("svg", { viewBox: "-7 -7 14 14", class: `llm-sign llm-word-point llm-chosen llm-group-${kind}`, "aria-hidden": "true" },
@@ -65,4 +73,10 @@ export class FilmWords {
     const legend = this.frame.t("groups_label");
     this.legend.replaceChildren(choice({ name: this.frame.id("group"), legend, choices }, this.choose));
   }
+}
+
+/** The point that lies nearest to one, by its index. @param {[number, number][]} places @param {number} from */
+function neighbour(places, from) {
+  const distance = (i) => (i === from ? Infinity : Math.hypot(places[i][0] - places[from][0], places[i][1] - places[from][1]));
+  return places.reduce((best, _, i) => (distance(i) < distance(best) ? i : best), from);
 }

@@ -38,10 +38,11 @@ export function choice({ name, legend, choices }, choose) {
 
 /**
  * Make the options of a list one tab stop: arrows, Home and End move, hover shows.
+ * Up and down move by a row where the options stand in `columns`.
  * @param {HTMLElement} list
- * @param {{select: (index: number) => void, hover: (index: number | null) => void}} act
+ * @param {{select: (index: number) => void, hover: (index: number | null) => void, columns?: () => number}} act
  */
-export function roving(list, { select, hover }) {
+export function roving(list, { select, hover, columns = () => 1 }) {
   const options = () => [...list.querySelectorAll("[role=option]")];
   const index = (event) => options().indexOf(event.target.closest?.("[role=option]"));
   list.addEventListener("click", (event) => index(event) >= 0 && select(index(event)));
@@ -51,7 +52,7 @@ export function roving(list, { select, hover }) {
   });
   list.addEventListener("pointerleave", () => hover(null));
   list.addEventListener("keydown", (event) => {
-    const target = destination(event.key, index(event), options().length, list.dir === "rtl");
+    const target = destination(event.key, index(event), options().length, list.dir === "rtl", columns());
     if (target === null) return;
     event.preventDefault();
     options()[target]?.focus();
@@ -59,13 +60,15 @@ export function roving(list, { select, hover }) {
 }
 
 /** Where a key leads in a list of `count` items, or null for other keys. */
-function destination(key, index, count, rightToLeft) {
+function destination(key, index, count, rightToLeft, columns) {
   const forward = rightToLeft ? "ArrowLeft" : "ArrowRight";
   const back = rightToLeft ? "ArrowRight" : "ArrowLeft";
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
-  if (key === forward || key === "ArrowDown") return Math.min(index + 1, count - 1);
-  if (key === back || key === "ArrowUp") return Math.max(index - 1, 0);
+  if (key === forward) return Math.min(index + 1, count - 1);
+  if (key === back) return Math.max(index - 1, 0);
+  if (key === "ArrowDown") return index + columns < count ? index + columns : index;
+  if (key === "ArrowUp") return index >= columns ? index - columns : index;
   return null;
 }
 

@@ -288,3 +288,54 @@ def test_random_actions_leave_no_error(page):
         page.keyboard.press(rng.choice(["Enter", "Home", "End", "ArrowLeft", "ArrowDown", "Tab"]))
     settle(page)
     assert not view_faults(page) and "Layer" in said(page, READOUT)
+
+
+def test_the_film_shown_first_is_marked(page):
+    assert page.locator("input[value=storyteller]").is_checked()
+
+
+def test_up_and_down_move_between_layers(page):
+    page.locator(".llm-head-cell[tabindex='0']").focus()
+    for key, head in {
+        "Home": "1.1",
+        "ArrowDown": "2.1",
+        "ArrowRight": "2.2",
+        "ArrowUp": "1.2",
+    }.items():
+        page.keyboard.press(key)
+        assert page.evaluate("() => document.activeElement.textContent") == head
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("() => document.activeElement.textContent") == "1.2"
+
+
+def test_the_saved_picture_breaks_lines_as_the_page_does(page):
+    with page.expect_download() as download:
+        page.locator("summary").click()
+        page.get_by_role("button", name="Save as SVG").click()
+    root = ElementTree.parse(download.value.path()).getroot()
+    lines = [node for node in root.findall("{http://www.w3.org/2000/svg}text")]
+    legend = said(page, ".llm-curve .llm-legend")
+    assert legend not in [line.text for line in lines]
+    parts = [line.text for line in lines if line.text in legend and len(line.text) > 12]
+    assert " ".join(parts) == legend
+
+
+def test_the_words_nearest_on_the_map_are_said(page):
+    near = ".llm-words + .llm-column > .llm-legend"
+    slide(page, 0)  # Mia (0, 200), Rosa (-900, 0), Tom (1000, -1000), red (0, 0)
+    assert said(page, near) == "Nearest on the map: Mia – <b>red</b>, Rosa – <b>red</b>."
+    page.locator("input[value=colours]").check(force=True)
+    assert said(page, near) == "Nearest on the map: <b>red</b> – Mia."
+
+
+def test_a_low_window_is_not_filled_by_the_player(chromium_browser, folder):
+    with visit(chromium_browser, (folder / "one.html").as_uri(), width=320) as seen:
+        seen.page.set_viewport_size({"width": 320, "height": 256})  # 400 % of 1280 by 1024
+        position = "() => getComputedStyle(document.querySelector('.llm-timeline')).position"
+        assert ready(seen.page).evaluate(position) == "static"
+        seen.page.set_viewport_size({"width": 320, "height": 900})
+        assert seen.page.evaluate(position) == "sticky"
+        inside = """() => [...document.querySelectorAll('.llm-kind > *')].every((cell) =>
+            cell.getBoundingClientRect().right
+                <= document.querySelector('.llm-kinds').getBoundingClientRect().right + 0.5)"""
+        assert seen.page.evaluate(inside)
