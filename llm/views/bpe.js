@@ -217,7 +217,7 @@ function splitter(specials) {
  * @returns {Promise<Uint32Array>}
  */
 export async function unpack(base64) {
-  const planes = new Uint8Array(await gunzip(base64).arrayBuffer());
+  const planes = new Uint8Array(await (await gunzip(base64)).arrayBuffer());
   const n = planes.length / 4;
   const byte = (i, plane) => planes[plane * n + i] * 256 ** plane;
   return Uint32Array.from({ length: n }, (_, i) => byte(i, 0) + byte(i, 1) + byte(i, 2) + byte(i, 3));

@@ -81,7 +81,7 @@ class FilmView {
     films.set(name, undefined); // on its way
     this.tellState();
     try {
-      films.set(name, await gunzip(await frame.load(file)).json());
+      films.set(name, await (await gunzip(await frame.load(file))).json());
     } catch (error) {
       console.error(error);
       films.set(name, null);
