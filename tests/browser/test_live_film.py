@@ -267,6 +267,12 @@ def test_no_sideways_scroll_and_targets_are_large(chromium_browser, folder, widt
 def test_axe_finds_nothing(chromium_browser, folder, mode):
     with visit(chromium_browser, (folder / "one.html").as_uri(), mode=mode) as seen:
         assert not axe_faults(ready(seen.page))
+        seen.page.locator(".llm-story-token").last.click()
+        seen.page.evaluate(
+            """() => document.querySelectorAll(".llm-story-token")
+                .forEach((token) => token.style.setProperty("--weight", 1))"""
+        )
+        assert not axe_faults(seen.page)
 
 
 def test_forced_colours_still_show_what_is_chosen(chromium_browser, folder):
