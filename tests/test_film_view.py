@@ -44,13 +44,13 @@ def test_the_film_travels_whole_and_safe():
     assert not re.search(r"https?://(?!www\.w3\.org/)", html)
 
 
-def test_it_opens_at_the_end_on_the_head_that_looks_at_the_answer():
-    state = payload(TrainingFilmView(handmade_film()).html())["view"]["state"]
+def test_it_opens_at_the_start_on_the_head_that_comes_to_look_at_the_answer():
+    state = payload(TrainingFilmView(handmade_film()).html())["view"]["films"][0]["state"]
     row = TOKENS.index("?")
     weights = [digit(3, 1, 2, row, column) for column in range(row + 1)]
     assert state == {
         "film": "storyteller",
-        "step": 1000,
+        "step": 0,
         "group": "she",
         "layer": 1,
         "head": 2,

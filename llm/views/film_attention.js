@@ -61,7 +61,7 @@ export class FilmAttention {
   drawHeads({ n_layers, n_heads }, moment) {
     if (this.heads.childElementCount !== n_layers * n_heads) {
       this.heads.style.setProperty("--heads", n_heads);
-      const name = (i) => `${Math.floor(i / n_heads) + 1}.${(i % n_heads) + 1}`;
+      const name = (i) => `${Math.floor(i / n_heads)}.${i % n_heads}`;
       const cells = Array.from({ length: n_layers * n_heads }, (_, i) => h("span", { role: "option", tabindex: -1, class: "llm-head-cell" }, name(i), h("span", { class: "llm-score" })));
       this.heads.replaceChildren(...cells);
     }
@@ -107,5 +107,5 @@ function scale(frame) {
 /** A head's number and scores, for a sentence. */
 function scores({ previous, induction, answer }, layer, head) {
   const of = (table) => table[layer][head].toFixed(2);
-  return { layer: layer + 1, head: head + 1, before: of(previous), copy: of(induction), answer: of(answer) };
+  return { layer, head, before: of(previous), copy: of(induction), answer: of(answer) };
 }

@@ -33,7 +33,7 @@ class FilmView {
   constructor(frame) {
     this.frame = frame;
     this.films = new Map();
-    this.state = { ...frame.data.state };
+    this.state = { ...frame.data.films[0].state };
     this.player = new Player(frame, (index) => this.change({ step: this.film.moments[index].step }));
     this.curve = new FilmCurve(frame, (step) => this.change({ step }));
     this.attention = new FilmAttention(frame, (change) => this.change(change));
@@ -98,7 +98,7 @@ class FilmView {
 
   /** A change made by the reader. @param {Record<string, any>} change */
   change(change) {
-    this.apply({ ...this.state, ...change });
+    this.apply(change);
     this.frame.announce(this.spoken(change));
     this.frame.remember();
   }
@@ -111,8 +111,8 @@ class FilmView {
   /** State from the reader, the page or the address, made valid. */
   apply(change) {
     const whole = (name) => Math.max(0, Math.trunc(Number(change[name] ?? this.state[name])) || 0);
-    const known = this.frame.data.films.some(({ name }) => name === change.film);
-    if (known) this.state.film = change.film;
+    const other = this.frame.data.films.find(({ name }) => name === change.film);
+    if (other && change.film !== this.state.film) Object.assign(this.state, other.state);
     for (const name of ["step", "layer", "head", "row", "column"]) this.state[name] = whole(name);
     this.state.group = change.group ?? this.state.group;
     this.update();

@@ -42,10 +42,9 @@ class TrainingFilmView(View):
         return f"TrainingFilmView({'; '.join(films)})"
 
     def payload(self) -> dict:
-        """The names of the films, and what is shown first."""
-        first = self.films[0]
-        names = [{"name": film["name"], "file": _file(film)} for film in self.films]
-        return {"films": names, "state": _state(first)}
+        """For each film its name and what is shown of it first."""
+        films = [{"name": f["name"], "file": _file(f), "state": _state(f)} for f in self.films]
+        return {"films": films}
 
     def shared(self) -> dict[str, str]:
         """The films, packed."""
@@ -103,14 +102,21 @@ def _film(source) -> dict:
 
 
 def _state(film: dict) -> dict:
-    """The end of a film, with the head that looks most at the answers, at the closing question."""
+    """The first moment, with the head that in the end looks most at the answers.
+
+    The row is that of the closing question's mark, which is followed by the owner.
+    """
     last = film["moments"][-1]
     heads = [(layer, head) for layer in range(film["n_layers"]) for head in range(film["n_heads"])]
     layer, head = max(heads, key=lambda at: last["answer"][at[0]][at[1]])
-    row = len(film["tokens"]) - 4  # of the question mark, which predicts the owner
+    row = len(film["tokens"]) - 4
     weights = last["attention"][layer][head][row * (row + 1) // 2 :][: row + 1]
     place = {"layer": layer, "head": head, "row": row, "column": weights.index(max(weights))}
-    return {"film": film["name"], "step": last["step"], "group": film["words"][0][0]} | place
+    return {
+        "film": film["name"],
+        "step": film["moments"][0]["step"],
+        "group": film["words"][0][0],
+    } | place
 
 
 def _file(film: dict) -> str:
