@@ -23,7 +23,7 @@ from llm.training import Trainer
 
 SHORT_MOMENTS = (0, 10, 20, 40, 60, 80, 100, 150, 200, 250, 300, 350, 400)
 DEEP = STORY_LLAMA | {"d_model": 64, "n_layers": 12, "n_heads": 4}
-SHORT = TrainConfig(steps=400, lr=3e-3, warmup=40, eval_every=50)
+SHORT = TrainConfig(steps=400, lr=1e-2, warmup=40, eval_every=50)
 
 
 class BlockWithoutResiduals(TransformerBlock):
@@ -35,7 +35,7 @@ class BlockWithoutResiduals(TransformerBlock):
 
 SHORT_FILMS = {  # what differs from the deep model that learns: its config, its training, its block
     "deep-and-sound": ({}, {}, TransformerBlock),
-    "rate-too-high": ({}, {"lr": 0.1}, TransformerBlock),
+    "rate-too-high": ({}, {"lr": 0.3}, TransformerBlock),
     "post-norm-no-warmup": ({"norm_position": "post"}, {"warmup": 0}, TransformerBlock),
     "no-residuals": ({}, {}, BlockWithoutResiduals),
 }

@@ -27,7 +27,7 @@ RUNS = Path("runs/weights")
 N_STORIES = 180_000  # more than the steps of a run use up
 N_HELD_OUT = 2_000  # one half to watch, one half to test
 MOMENTS = (0, 10, 20, 40, 60, 80, 100, 150, 200, 300, 400, 500, 600, 700, 750, 800, 850, 900, 950)
-MOMENTS += (1000, 1100, 1200, 1400, 1700, 2000, 2500, 3000, 4000, 6000, 8000)  # for the film
+MOMENTS += (1000, 1100, 1200, 1400, 1700, 2000, 2500, 3000, 4000, 6000, 7000)  # for the film
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Recipe:
 STORY_LLAMA = LLAMA_STYLE | {"tie_embeddings": True, "max_seq_len": 128}
 RECIPES = {
     "storyteller": Recipe(
-        STORY_LLAMA | {"d_model": 96, "n_layers": 4, "n_heads": 12, "n_kv_heads": 4},
-        TrainConfig(steps=8000, lr=6e-3, min_lr=1e-4, warmup=100),
+        STORY_LLAMA | {"d_model": 96, "n_layers": 4, "n_heads": 12, "rope_theta": 100.0},
+        TrainConfig(steps=7000, lr=5e-3, min_lr=1e-4, warmup=100),
         moments=MOMENTS,
-        checkpoints=(100, 300, 700, 1000, 1700, 3000),
+        checkpoints=(100, 300, 750, 1000, 1400, 3000),
     ),
     "gpt-storyteller": Recipe(
         GPT_STYLE | {"max_seq_len": 128, "d_model": 128, "n_layers": 4, "n_heads": 8},
@@ -65,7 +65,7 @@ RECIPES = {
         LLAMA_STYLE
         | {"tie_embeddings": True, "max_seq_len": 128, "d_model": 128}
         | {"n_layers": 4, "n_heads": 4},
-        TrainConfig(steps=8000, batch_size=16, lr=3e-3, min_lr=3e-5, warmup=200),
+        TrainConfig(steps=3500, batch_size=16, lr=3e-3, min_lr=3e-5, warmup=200),
         corpus="tinyshakespeare",
     ),
 }
