@@ -115,35 +115,25 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     """When each kind of word was learned, and when the heads that copy appeared.
 
     ``film`` is what :func:`llm.films.load_film` returns. Above, the share of determined words of
-    each of ``kinds`` that are the model's first choice; below, the highest score of any head.
+    each of ``kinds`` that are the model's first choice; below, the attention of the head that looks
+    most at earlier mentions of the word that comes next.
     """
     moments = film["moments"]
     steps = [max(moment["step"], 5) for moment in moments]  # a logarithmic axis has no 0
     present = [kind for kind in kinds if kind in moments[0]["kinds"]]
     known = {kind: [m["kinds"][kind][0] for m in moments] for kind in present}
-    scores = {
-        name: [max(max(layer) for layer in m[name]) for m in moments]
-        for name in ("previous", "answer")
-    }
-    labels = {"previous": "looks at the token before", "answer": "looks at the answer"}
-    titles = ("share of determined words known", "highest score of a head")
-    marks = dict(zip("osv^D", MARKS.values(), strict=False))
+    looked = [max(max(layer) for layer in m["answer"]) for m in moments]
     with figure_style():
-        figure = Figure(figsize=(7.0, 5.2))
-        panels = figure.subplots(2, sharex=True)
-        for axes, lines, title in zip(panels, (known, scores), titles, strict=True):
-            axes.set(xscale="log", ylim=(-0.03, 1.05), title=title)
-            for (name, values), (mark, colour) in zip(lines.items(), marks.items(), strict=False):
-                axes.plot(
-                    steps,
-                    values,
-                    mark + "-",
-                    color=colour,
-                    markersize=4,
-                    label=labels.get(name, name),
-                )
-            axes.legend(frameon=False, loc="upper left")
-        panels[1].set_xlabel("step")
+        figure = Figure(figsize=(7.0, 4.6))
+        above, below = figure.subplots(2, sharex=True, height_ratios=[3, 2])
+        for (kind, shares), mark, colour in zip(
+            known.items(), "osv^", MARKS.values(), strict=False
+        ):
+            above.plot(steps, shares, f"{mark}-", color=colour, markersize=4, label=kind)
+        above.set(xscale="log", ylim=(-0.03, 1.05), title="share of determined words known")
+        above.legend(frameon=False, loc="upper left")
+        below.plot(steps, looked, "D-", color=INK["light"], markersize=3)
+        below.set(ylim=(0, None), xlabel="step", title="the most that a head looks at the answer")
     found = (f"{kind} {_first_step(steps, values)}" for kind, values in known.items())
     figure.description = f"Steps at which nine in ten are known: {', '.join(found)}"
     return figure
