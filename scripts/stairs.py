@@ -23,7 +23,7 @@ from llm.story_words import WORDS
 from llm.training import IGNORE, Trainer
 
 RESULTS = ASSETS / "stairs.csv"
-HEADS, RATES, SEEDS = (2, 4, 8, 16), (0.003, 0.01, 0.03), (0, 1)
+HEADS, RATES, SEEDS = (2, 4, 8), (0.01, 0.03), (0, 1, 2)
 SIZES = {"max_seq_len": 64, "d_model": 64, "n_layers": 2, "rope_theta": 100.0}
 TRAINING = TrainConfig(steps=800, batch_size=16, warmup=50, eval_every=800)
 

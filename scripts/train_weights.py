@@ -24,7 +24,7 @@ from llm.tokenization import CharTokenizer
 from llm.training import IGNORE, Trainer, evaluate
 
 RUNS = Path("runs/weights")
-N_STORIES = 180_000  # more than the steps of a run use up
+N_STORIES = 180_000  # about as many as a run reads
 N_HELD_OUT = 2_000  # one half to watch, one half to test
 MOMENTS = (0, 10, 20, 40, 60, 80, 100, 150, 200, 300, 400, 500, 600, 700, 750, 800, 850, 900, 950)
 MOMENTS += (1000, 1100, 1200, 1400, 1700, 2000, 2500, 3000, 4000, 6000, 7000)  # for the film
