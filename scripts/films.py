@@ -1,7 +1,8 @@
 """Make the films of training: ``python scripts/films.py``, after ``scripts/train_weights.py``.
 
 The storyteller's film is put together from the weights that its run has kept. The others are short
-runs of a deep, narrow model: one that learns as it should, and three that fail. They go to ``llm/assets/`` as ``NAME.film.json.gz``.
+runs of a deep, narrow model: one that learns as it should, and three that fail. They go to
+``llm/assets/`` as ``NAME.film.json.gz``.
 """
 
 from dataclasses import replace

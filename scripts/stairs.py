@@ -5,14 +5,12 @@ first six words of each list, 800 steps of 16 stories. A row is one run: how man
 of the closing questions, were right at the end, and after which step nine in ten names were.
 """
 
-import csv
-import io
 from dataclasses import replace
 
 import torch
+from train_weights import save_table
 
 from llm import data
-from llm.checkpoint import write_atomically
 from llm.config import LLAMA_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
 from llm.films import held_out
@@ -39,11 +37,7 @@ def main() -> None:
         for rate in RATES
         for seed in SEEDS
     ]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0])
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(RESULTS, text.getvalue().encode())
+    save_table(RESULTS, rows)
 
 
 def run(n_heads: int, rate: float, seed: int, tokenizer, table, test) -> dict:

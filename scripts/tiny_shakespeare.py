@@ -5,14 +5,11 @@ and its README): characters, 4 layers of width 128, context 64, batches of 12, 2
 model runs with three seeds; the loss is that on the whole last tenth of the text.
 """
 
-import csv
-import io
 import statistics
 from dataclasses import replace
 
-from train_weights import play_data
+from train_weights import play_data, save_table
 
-from llm.checkpoint import write_atomically
 from llm.config import GPT_STYLE, LLAMA_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
 from llm.model import Transformer
@@ -49,11 +46,7 @@ def main() -> None:
                 {"model": style, "parameters": model.n_params(), "seed": seed, "loss": loss}
             )
         print(style, statistics.mean(row["loss"] for row in rows if row["model"] == style))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0])
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(RESULTS, text.getvalue().encode())
+    save_table(RESULTS, rows)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ A run is kept in ``runs/weights/NAME`` and goes on from there when it is stopped
 precision, go to ``llm/assets/`` together with a row of its table ``models.json``.
 """
 
+import csv
 import hashlib
+import io
 import json
 import sys
 import time
@@ -143,6 +145,15 @@ class Snapshots:
 def moment_path(name: str, step: int) -> Path:
     """Where the weights of a run at one of its moments are kept."""
     return RUNS / name / f"moment-{step:05d}.safetensors"
+
+
+def save_table(path: Path, rows: list[dict]) -> None:
+    """Write rows with equal keys as CSV, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
 
 
 def story_data() -> tuple:
