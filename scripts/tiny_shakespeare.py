@@ -1,8 +1,9 @@
 """Two architectures on Tiny Shakespeare: ``python scripts/tiny_shakespeare.py``.
 
-The settings are those that nanoGPT gives for a CPU (Karpathy, 2022; config/train_shakespeare_char
-and its README): characters, 4 layers of width 128, context 64, batches of 12, 2,000 steps. Each
-model runs with three seeds; the loss is that on the whole last tenth of the text.
+The sizes are those that nanoGPT gives for a CPU (Karpathy, 2022; config/train_shakespeare_char
+and its README): characters, 4 layers of width 128, context 64, batches of 12, 2,000 steps; the
+learning rate is twice its. Each model runs with three seeds; the loss is that on the whole last
+tenth of the text.
 """
 
 import statistics

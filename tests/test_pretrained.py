@@ -1,8 +1,10 @@
 """The models that come with the book: they load offline, and are as good as their table says."""
 
+import csv
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import torch
@@ -113,3 +115,16 @@ def test_checkpoints_come_from_the_repository_that_the_book_names():
     config = (Path(__file__).parents[1] / "_config.yml").read_text()
     repository = re.search(r"url: https://github\.com/(\S+)", config)[1]
     assert f"/{repository}/main/" in CHECKPOINTS_URL
+
+
+def test_the_table_of_tiny_shakespeare_keeps_to_known_figures():
+    with open(ASSETS / "tiny_shakespeare.csv") as file:
+        rows = list(csv.DictReader(file))
+    losses, sizes = ({m: [] for m in ("gpt", "llama")} for _ in range(2))
+    for row in rows:
+        losses[row["model"]].append(float(row["loss"]))
+        sizes[row["model"]].append(int(row["parameters"]))
+    assert [len(x) for x in losses.values()] == [3, 3]
+    assert mean(losses["llama"]) < mean(losses["gpt"]) <= 1.90
+    assert mean(sizes["llama"]) == pytest.approx(mean(sizes["gpt"]), rel=0.02)
+    assert model_table()["bard"]["loss"] <= 1.60
