@@ -3,8 +3,10 @@
 Every colour and font comes from :mod:`llm.style`. Nothing is shown or saved here.
 """
 
+import hashlib
 import html
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.figure
@@ -13,6 +15,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text_twin
 
+LOSS_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
 _K_TEXT = text_twin(MARKS["k"], "light")
 
 
@@ -41,7 +44,7 @@ class Figure(matplotlib.figure.Figure):
         with figure_style():
             self.savefig(buffer, format="svg", metadata={"Date": None})
         svg = buffer.getvalue()
-        svg = css_colours(svg[svg.index("<svg") :])
+        svg = _own_ids(css_colours(svg[svg.index("<svg") :]))
         label = html.escape(self.description, quote=True)
         return svg.replace("<svg ", f'<svg class="llm-figure" role="img" aria-label="{label}" ', 1)
 
@@ -91,7 +94,7 @@ def loss_curves(history, floor: float | None = None) -> Figure:
     """Training and validation loss against the step, and the floor that no model can pass."""
     with figure_style():
         figure = Figure(figsize=(7.0, 3.4))
-        axes = figure.add_subplot(xlabel="step", ylabel="loss (nats a token)")
+        axes = figure.add_subplot(yscale="log", xlabel="step", ylabel="loss (nats a token)")
         steps, losses = history.column("step"), history.column("loss")
         measured = [row for row in history.rows if row.get("val_loss") is not None]
         axes.plot(steps, losses, color=MARKS["q"], linewidth=1, alpha=0.6, label="training")
@@ -105,6 +108,10 @@ def loss_curves(history, floor: float | None = None) -> Figure:
         )
         if floor is not None:
             axes.axhline(floor, color=MARKS["v"], linestyle="--", label="floor (entropy)")
+        low, high = axes.get_ylim()
+        ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
         axes.legend(frameon=False)
     end = f", validation {measured[-1]['val_loss']:.3f}" if measured else ""
     figure.description = f"Loss over {steps[-1]} steps: {losses[0]:.3f} to {losses[-1]:.3f}{end}"
@@ -137,6 +144,12 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     found = (f"{kind} {_first_step(steps, values)}" for kind, values in known.items())
     figure.description = f"Steps at which nine in ten are known: {', '.join(found)}"
     return figure
+
+
+def _own_ids(svg: str) -> str:
+    """``svg`` with ids that no other figure of a page has."""
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>f{own}-", svg)
 
 
 def _first_step(steps: Sequence[int], shares: Sequence[float]) -> int | str:

@@ -9,7 +9,7 @@ export class FilmCurve {
   /** @param {import("./frame.js").Frame} frame @param {(step: number) => void} choose */
   constructor(frame, choose) {
     Object.assign(this, { frame, choose });
-    this.svg = s("svg", { role: "img", height: HEIGHT });
+    this.svg = s("svg", { role: "img", height: HEIGHT, "aria-label": frame.t("curve_legend") });
     this.svg.addEventListener("click", (event) => this.click(event));
     this.legend = h("p", { class: "llm-legend" }, frame.t("curve_legend"));
     this.element = h("div", { class: "llm-curve" }, this.svg, this.legend);

@@ -25,6 +25,7 @@ export function mount(frame) {
   const view = new FilmView(frame);
   frame.compose(frame.t("question"), view.state, { table: () => view.table(), picture: view.picture });
   frame.onAddress((state) => view.apply(state));
+  view.update();
   frame.loadWhenSeen(() => view.start());
 }
 
