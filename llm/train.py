@@ -20,12 +20,18 @@ from llm.model import Transformer
 from llm.tokenization import BPETokenizer, CharTokenizer
 from llm.training import IGNORE, Trainer
 
+PRESETS = {  # options that belong together; others on the command line override them
+    "small": {"d_model": 64, "layers": 2, "heads": 8, "lr": 1e-2, "steps": 800, "batch_size": 16},
+    "stories": {"style": "llama", "d_model": 96, "heads": 12, "lr": 5e-3, "steps": 7000}
+    | {"stories": 180_000},
+    "plays": {"corpus": "tinyshakespeare", "context": 64, "batch_size": 12, "lr": 2e-3},
+}
 STYLES = {"gpt": GPT_STYLE, "llama": LLAMA_STYLE | {"tie_embeddings": True}}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, train, and leave weights, tokenizer and history in ``--out``."""
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     seed_everything(options.seed)
     tokenizer, train, val = prepare(options)
     config = ModelConfig(
@@ -54,6 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{history}\n{sample_text(model, tokenizer, int(val.flat[0]))}")
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options given, those of the preset where none is given, and the usual values."""
+    p = parser()
+    preset = p.parse_args(arguments).preset
+    p.set_defaults(**PRESETS.get(preset, {}))
+    return p.parse_args(arguments)
+
+
 def parser() -> argparse.ArgumentParser:
     """The options, with what they mean."""
     p = argparse.ArgumentParser(
@@ -62,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = p.add_argument
+    add("--preset", choices=PRESETS, help="settings that belong together, for a start")
     add("--corpus", default="stories", help="stories, tinyshakespeare, python-docs or a text file")
     add("--stories", type=int, default=20_000, help="how many stories to make up")
     add("--tokenizer", choices=("bpe", "characters"), help="by default bpe, for plays characters")

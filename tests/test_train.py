@@ -7,7 +7,7 @@ from llm.config import ModelConfig
 from llm.model import Transformer
 from llm.runs import checkpoints
 from llm.tokenization import BPETokenizer, CharTokenizer
-from llm.train import STYLES, main
+from llm.train import PRESETS, STYLES, main, parse
 
 TINY = "--d-model 16 --layers 1 --heads 2 --batch-size 4 --warmup 1 --save-every 2".split()
 
@@ -46,3 +46,12 @@ def test_help_explains_every_option(capsys):
 def test_stories_that_do_not_fit_the_context_are_refused(tmp_path):
     with pytest.raises(ValueError, match="set --context to at least"):
         main([*TINY, "--stories", "20", "--context", "20", "--out", str(tmp_path)])
+
+
+def test_a_preset_gives_way_to_what_is_said():
+    plays = parse(["--preset", "plays", "--lr", "0.5"])
+    assert (plays.corpus, plays.context, plays.lr, plays.layers) == ("tinyshakespeare", 64, 0.5, 4)
+    assert parse([]).corpus == "stories" and parse(["--preset", "stories"]).heads == 12
+    for name in PRESETS:
+        options = parse(["--preset", name])
+        assert options.d_model % options.heads == 0 and set(PRESETS[name]) <= set(vars(options))
