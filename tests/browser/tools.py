@@ -251,8 +251,10 @@ def view_faults(page: Page) -> list[str]:
 def unanswered_views(page: Page) -> list[str]:
     """Views in which nothing changes when their first field is typed in or their buttons pressed.
 
-    Works through fields and buttons until one has an effect; leaves the views changed.
+    Works through fields and buttons until one has an effect; leaves the views changed, and the
+    sections open in which they were folded away.
     """
+    page.evaluate("() => document.querySelectorAll('details').forEach((box) => (box.open = true))")
     faults = []
     for view in page.locator(".llm-view").all():
         controls = view.locator("textarea, input[type=text], button:not([disabled])").all()
