@@ -128,6 +128,7 @@ class FilmView {
     this.choice.querySelector(`input[value="${CSS.escape(state.film)}"]`).checked = true;
     if (this.seen) this.load();
     this.tellState();
+    this.frame.body.classList.toggle("llm-loading", !film && this.films.get(state.film) !== null);
     this.picture.hidden = this.player.element.hidden = this.quiz.element.hidden = !film;
     if (!film) return;
     this.index = nearest(film.moments, state.step);
