@@ -81,7 +81,7 @@ class LiveTraining:
 
     def wait(self, seconds: float | None = None) -> History:
         """The history when the run in hand has ended, or after so many seconds."""
-        if self.running:
+        if self._thread is not None:
             self._thread.join(seconds)
         return self.trainer.history
 
@@ -108,8 +108,9 @@ class LiveTraining:
             panel.message.value = _text(f"{type(error).__name__}: {error}")
         finally:
             self._draw()
-            self.running, trainer.progress = False, shows_bar
+            trainer.progress = shows_bar
             panel.start.disabled, panel.stop.disabled = trainer.step >= trainer.config.steps, True
+            self.running = False
 
     def _shown(self) -> SimpleNamespace:
         """The widgets, made when first needed."""

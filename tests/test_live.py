@@ -82,7 +82,7 @@ def test_stop_is_heard_even_before_training_has_begun(live, monkeypatch):
     fit = live.trainer.fit
 
     def late_fit():
-        until(lambda: live.trainer.stopped)
+        until(lambda: live.panel.stop.disabled and live.trainer.stopped)
         return fit()
 
     monkeypatch.setattr(live.trainer, "fit", late_fit)
