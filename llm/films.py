@@ -18,16 +18,16 @@ from llm.checkpoint import write_atomically
 from llm.data import END, Stories, story_ids
 from llm.generation import evaluating, generate
 from llm.interpretability import head_scores
+from llm.pretrained import ASSETS
 from llm.probes import trace
 from llm.story_scores import score_stories
 
-ASSETS = Path(__file__).parent / "assets"
 FORMAT = "inside-an-llm film 1"
 PROMPT = "Once there was a"
 GROUPS = ("she", "he", "roles", "colours", "pets", "animals", "feelings")  # of the words that move
 PER_GROUP = 8
 RECALLED = ("name", "colour", "object", "owner")  # kinds of words that stood earlier
-GRADES = 15  # attention is kept in sixteenths, one hexadecimal digit a weight
+GRADES = 15  # attention is kept in fifteenths, one hexadecimal digit a weight
 
 
 class Film:
