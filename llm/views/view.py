@@ -90,7 +90,7 @@ class View:
         data = {"anchor": self.anchor, "view": self.payload(), "strings": strings(self.name)}
         data |= {"files": files or {}, "page": page}
         inline = {} if files else self.shared()
-        script, style = script_text(self.name), css_text()
+        script, style = script_text(self.name), css_text(self.name)
         token = _digest(script, style, _json(data))
         blocks = [f'<script type="application/json">{_json(data)}</script>']
         blocks += [
@@ -122,15 +122,17 @@ def strings(name: str) -> dict[str, str]:
 @cache
 def script_text(name: str) -> str:
     """The frame, the module of view ``name`` and all that they import, as one text."""
-    files = dict.fromkeys(_order("frame.js") + _order(f"{name}_view.js"))
-    joined = "".join(_strip((FOLDER / file).read_text(encoding="utf-8")) for file in files)
+    joined = "".join(_strip((FOLDER / f).read_text(encoding="utf-8")) for f in _modules(name))
     assert "</" not in joined and "<!--" not in joined, f"{name} would end its own script element"
     return joined
 
 
 @cache
-def css_text() -> str:
-    """The style of all views, in the book's palette, for light and dark pages."""
+def css_text(name: str) -> str:
+    """The style of view ``name``, in the book's palette, for light and dark pages.
+
+    ``view.css`` is for all; a module's own style stands beside it under its name.
+    """
     pages = ":is(.llm-view, .llm-page)"
     chosen = {
         "light": 'html[data-theme="light"], [data-jp-theme-light="true"], .vscode-light',
@@ -141,7 +143,13 @@ def css_text() -> str:
     rules = [f"{pages} {colours['light']}"]
     rules += [f"@media (prefers-color-scheme: dark) {{ {pages} {colours['dark']} }}"]
     rules += [f":is({where}) {pages} {colours[mode]}" for mode, where in chosen.items()]
-    return "\n".join([*rules, (FOLDER / "view.css").read_text(encoding="utf-8")])
+    sheets = [FOLDER / "view.css", *((FOLDER / m).with_suffix(".css") for m in _modules(name))]
+    return "\n".join([*rules, *(s.read_text(encoding="utf-8") for s in sheets if s.exists())])
+
+
+def _modules(name: str) -> list[str]:
+    """The files of view ``name`` in the order in which they are joined."""
+    return list(dict.fromkeys(_order("frame.js") + _order(f"{name}_view.js")))
 
 
 def _order(file: str, seen: tuple[str, ...] = ()) -> list[str]:
