@@ -1,6 +1,6 @@
 /** A question before the film: which kind of word does the model learn last? */
 
-import { button, h } from "./parts.js";
+import { Prediction } from "./predict.js";
 
 const CHOICES = 4;
 export const KNOWN = 0.9; // share of right first choices from which a kind of word counts as known
@@ -9,11 +9,8 @@ export class KnownLast {
   /** @param {import("./frame.js").Frame} frame */
   constructor(frame) {
     this.frame = frame;
-    this.label = h("p", { id: frame.id("quiz") }, frame.t("quiz"));
-    this.choices = h("div", { class: "llm-choices" });
-    this.verdict = h("p", { class: "llm-message" });
-    this.element = h("div", { class: "llm-predict", role: "group", "aria-labelledby": this.label.id, hidden: true });
-    this.element.append(this.label, this.choices, this.verdict);
+    this.prediction = new Prediction(frame, "quiz");
+    this.element = this.prediction.element;
   }
 
   /** Ask about a film, once. @param {any} film */
@@ -22,22 +19,19 @@ export class KnownLast {
     this.element.hidden = shown.length < 2;
     if (film === this.film) return;
     this.film = film;
-    this.verdict.textContent = "";
-    this.buttons = new Map(shown.map((kind) => [kind, button(this.name(kind), () => this.answer(kind, shown))]));
-    this.choices.replaceChildren(...this.buttons.values());
+    const names = shown.map((kind) => this.name(kind));
+    this.prediction.ask(this.frame.t("quiz"), names, (guess) => this.answer(guess, shown));
   }
 
+  /** @param {number} guess  which of the kinds that were shown */
   answer(guess, shown) {
     const { frame } = this;
     const last = shown.reduce((a, b) => (b.step > a.step ? b : a));
     const order = shown.toSorted((a, b) => a.step - b.step).map((kind) => `${this.name(kind)} ${kind.step}`).join(", ");
-    const verdict = frame.t(guess === last ? "right" : "wrong", { guess: this.name(guess), answer: this.name(last) });
-    this.verdict.textContent = `${verdict} ${frame.t("quiz_order", { order })}`;
-    for (const [kind, choice] of this.buttons) {
-      choice.disabled = true;
-      choice.classList.toggle("llm-right", kind === last);
-    }
-    frame.announce(this.verdict.textContent);
+    const names = { guess: this.name(shown[guess]), answer: this.name(last) };
+    const verdict = frame.t(shown[guess] === last ? "right" : "wrong", names);
+    this.prediction.close(shown.indexOf(last));
+    this.prediction.say(`${verdict} ${frame.t("quiz_order", { order })}`);
   }
 
   name({ name }) {

@@ -2,6 +2,7 @@
 
 import { bytesText, visible } from "./token_text.js";
 import { button, h, isolate } from "./parts.js";
+import { Prediction } from "./predict.js";
 
 /** @typedef {import("./bpe.js").BPE} BPE */
 /** @typedef {{left: number, right: number, rank: number | undefined}} Pair */
@@ -20,10 +21,10 @@ export class MergeSteps {
     this.title = h("p", { class: "llm-subtitle", id: frame.id("steps") });
     this.pieces = h("div", { class: "llm-pieces" });
     this.message = h("p", { class: "llm-message" });
-    this.question = h("div", { class: "llm-predict", role: "group" });
+    this.prediction = new Prediction(frame, "predict", this.message);
     this.controls = this.buildControls();
     this.element = h("section", { class: "llm-steps", "aria-labelledby": this.title.id });
-    this.element.append(this.title, this.pieces, this.message, this.question, this.controls);
+    this.element.append(this.title, this.pieces, this.message, this.prediction.element, this.controls);
   }
 
   buildControls() {
@@ -49,13 +50,13 @@ export class MergeSteps {
     this.stop();
     const bytes = new TextEncoder().encode(word ?? "").length;
     const usable = word !== null && bytes <= LONGEST;
-    for (const part of [this.pieces, this.question, this.controls]) part.hidden = !usable;
+    for (const part of [this.pieces, this.prediction.element, this.controls]) part.hidden = !usable;
     if (!usable) {
       const why = this.frame.t(word === null ? "steps_none" : "steps_long", { bytes, limit: LONGEST });
       this.title.textContent = this.frame.t("steps_none_title");
-      this.message.textContent = why;
       this.steps = []; // a key may still reach a button that is hidden only now
-      this.question.replaceChildren();
+      this.prediction.put([], []);
+      this.prediction.show(why);
       return;
     }
     this.title.textContent = this.frame.t("steps_title", { word: isolate(visible(word)) });
@@ -79,7 +80,6 @@ export class MergeSteps {
   draw(step, message) {
     this.at = step;
     const last = step === this.steps.length - 1;
-    this.message.textContent = message;
     this.drawPieces(this.steps[step], last);
     this.slider.value = step;
     this.slider.setAttribute("aria-valuetext", this.placeText());
@@ -88,6 +88,7 @@ export class MergeSteps {
     this.next.disabled = last;
     this.play.disabled = this.steps.length === 1;
     this.ask();
+    this.prediction.show(message);
   }
 
   /** @param {import("./bpe.js").Step} step */
@@ -106,25 +107,13 @@ export class MergeSteps {
   ask() {
     const { frame } = this;
     const { pieces, end } = this.steps[this.at];
-    this.question.hidden = pieces.length < 2;
-    const label = h("p", { id: frame.id("predict") }, frame.t("predict"));
-    this.question.setAttribute("aria-labelledby", label.id);
-    this.choices = new Map(this.candidates().map((pair) => [pair.rank ?? pair, this.choice(pair)]));
-    this.choices.set(null, this.choice(null));
-    this.question.replaceChildren(label, h("div", { class: "llm-choices" }, ...this.choices.values()));
-    if (end) this.closeQuestion();
-  }
-
-  /** @param {Pair | null} guess */
-  choice(guess) {
-    const label = guess ? this.pairText(guess) : this.frame.t("predict_none");
-    return button(label, () => this.answer(guess));
-  }
-
-  /** Take no more answers, and mark the right one. */
-  closeQuestion() {
-    for (const choice of this.choices.values()) choice.disabled = true;
-    this.choices.get(this.engine.lowest(this.steps[this.at].pieces)).classList.add("llm-right");
+    this.prediction.element.hidden = pieces.length < 2;
+    const choices = [...this.candidates(), null];
+    const labels = choices.map((pair) => (pair ? this.pairText(pair) : frame.t("predict_none")));
+    const answer = this.engine.lowest(pieces);
+    const right = choices.findIndex((pair) => (pair && pair.rank) === answer);
+    this.prediction.ask(frame.t("predict"), labels, (i) => this.answer(choices[i], right));
+    if (end) this.prediction.close(right);
   }
 
   /** Up to four pairs of neighbours, those that merge soonest, in the order of the text. */
@@ -141,19 +130,17 @@ export class MergeSteps {
   }
 
   /** Say whether a guess was right, and show what happens. @param {Pair | null} guess */
-  answer(guess) {
+  answer(guess, right) {
     this.stop();
     const { frame } = this;
     const answer = this.engine.lowest(this.steps[this.at].pieces);
-    const right = (guess && guess.rank) === answer;
-    const verdict = right ? frame.t("right") : this.correction(guess);
+    const verdict = (guess && guess.rank) === answer ? frame.t("right") : this.correction(guess);
     if (answer === null) {
       this.go(this.at + 1, `${verdict} ${frame.t("finished")}`);
       return this.back.focus();
     }
-    this.message.textContent = `${verdict} ${frame.t("merges_next", this.mergeWords(answer))}`;
-    frame.announce(this.message.textContent);
-    this.closeQuestion();
+    this.prediction.say(`${verdict} ${frame.t("merges_next", this.mergeWords(answer))}`);
+    this.prediction.close(right);
     this.next.focus();
   }
 
