@@ -59,7 +59,7 @@ class TokenizerView(View):
 
     def payload(self) -> dict:
         """Text, examples and what JavaScript needs of each tokenizer."""
-        ways = [_way(key, label, tokenizer) for key, (label, tokenizer) in self.ways.items()]
+        ways = [tokenizer_spec(key, label, tokenizer) for key, (label, tokenizer) in self.ways.items()]
         state = {"text": self.text, "mode": self.mode, "examples": self.examples}
         return state | {"limit": LIMIT, "ways": ways}
 
@@ -172,7 +172,8 @@ def _count(key: str, n: int) -> str:
     return strings("tokenizer")[f"{key}_one" if n == 1 else key].format(n=f"{n:,}")
 
 
-def _way(key: str, label: str, tokenizer) -> dict:
+def tokenizer_spec(key: str, label: str, tokenizer) -> dict:
+    """What JavaScript needs of a tokenizer beside its merges, which `pack` packs."""
     way = {"key": key, "name": label}
     if isinstance(tokenizer, CharTokenizer):
         return way | {"ids": {character: i for i, character in tokenizer.vocab.items()}}
