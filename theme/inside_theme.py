@@ -1,19 +1,21 @@
 """Dresses the book: the Sphinx extension behind ``_config.yml``.
 
 It registers the theme in ``theme/inside``, makes the palette's CSS from ``llm.style``, copies the
-needed part of MathJax out of the installed package, notices edits in ``llm/``, renders the chapter
-card and folds the sections under *Deeper*. Nothing that it adds asks another host for anything.
+needed part of MathJax out of the installed package, notices edits in ``llm/`` and fills in the
+frame of a page. What a chapter looks like stands in ``inside_chapters``, diagrams in
+``inside_images``. Nothing that it adds asks another host for anything.
 """
 
 import hashlib
 import html
 import importlib.util
-import json
 import os
 import shutil
 from pathlib import Path
 
+import inside_chapters as chapters
 from docutils import nodes
+from inside_images import inline_diagrams
 from sphinx.application import Sphinx
 
 THEME = Path(__file__).parent / "inside"
@@ -39,12 +41,18 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", forget_results_of_older_source)
     app.connect("env-get-outdated", reread_after_source_edit)
     app.connect("env-updated", remember_source)
-    app.connect("doctree-read", add_chapter_card)
-    app.connect("doctree-resolved", fold_deeper_sections)
-    app.connect("doctree-resolved", wrap_tables)
+    app.add_directive("chapter-list", chapters.ChapterList)
+    app.connect("doctree-read", chapters.place_track_marks)
+    app.connect("doctree-read", chapters.add_chapter_card)
+    app.connect("doctree-resolved", chapters.fill_chapter_list)
+    app.connect("doctree-resolved", chapters.fold_deeper_sections)
+    app.connect("doctree-resolved", chapters.wrap_tables)
+    app.connect("doctree-resolved", inline_diagrams)
     app.connect("html-page-context", fill_in_page)
     app.connect("build-finished", finish_site)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    ours = int(source_digest(Path(__file__).parent)[:8], 16)  # another number: all is read again
+    safe = {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "env_version": ours, **safe}
 
 
 # --- files beside the pages -------------------------------------------------------------------
@@ -151,63 +159,6 @@ def remember_source(app: Sphinx, env) -> None:
     env.llm_source = source_of_results(app)
 
 
-# --- chapters ---------------------------------------------------------------------------------
-
-
-def chapter_metadata(path: Path) -> dict:
-    """The ``chapter`` entry of a notebook's metadata, or an empty dictionary."""
-    if path.suffix != ".ipynb":
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("chapter", {})
-
-
-def add_chapter_card(app: Sphinx, doctree: nodes.document) -> None:
-    """Put the chapter's question, length, prerequisites and objectives under its title."""
-    chapter = chapter_metadata(Path(app.env.doc2path(app.env.docname)))
-    title = next(doctree.findall(nodes.title), None)
-    if not chapter or title is None:
-        return
-    card = nodes.container(classes=["chapter-card"])
-    card += nodes.paragraph("", chapter["question"], classes=["chapter-question"])
-    card += nodes.paragraph("", _facts(chapter), classes=["chapter-facts"])
-    card += nodes.paragraph("", "After this chapter you can", classes=["chapter-after"])
-    items = (nodes.list_item("", nodes.paragraph("", goal)) for goal in chapter["objectives"])
-    card += nodes.bullet_list("", *items, classes=["chapter-objectives"])
-    title.parent.insert(title.parent.index(title) + 1, card)
-
-
-def _facts(chapter: dict) -> str:
-    """Length and prerequisites in one line."""
-    needed = ", ".join(chapter.get("prerequisites", [])) or "nothing"
-    return f"{chapter['minutes']} minutes · Before this: {needed}"
-
-
-def fold_deeper_sections(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Fold each subsection of a section called *Deeper* behind its heading."""
-    if app.builder.format != "html":
-        return
-    for section in doctree.findall(nodes.section):
-        if section[0].astext().strip() == "Deeper":
-            for part in (node for node in section if isinstance(node, nodes.section)):
-                part.insert(0, _raw('<details class="deeper"><summary>'))
-                part.insert(2, _raw("</summary>"))
-                part.append(_raw("</details>"))
-
-
-def wrap_tables(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Give each table a box of its own to scroll in, so that the page never does."""
-    if app.builder.format != "html":
-        return
-    for table in list(doctree.findall(nodes.table)):
-        place = table.parent.index(table)
-        table.parent.insert(place + 1, _raw("</div>"))
-        table.parent.insert(place, _raw('<div class="table-box">'))
-
-
-def _raw(text: str) -> nodes.raw:
-    return nodes.raw("", text, format="html")
-
-
 # --- pages ------------------------------------------------------------------------------------
 
 
@@ -225,10 +176,26 @@ def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
         # Sphinx loads it on the first page as soon as any chapter has a formula.
         scripts = context["script_files"]
         context["script_files"] = [script for script in scripts if not _is_mathjax(script)]
+    context |= frame_of(app, pagename, context, doctree)
     context["notebook_links"] = notebook_links(app, source, context)
     context["css_files"] = [
         css for css in context["css_files"] if "mystnb" not in str(css.filename)
     ]
+
+
+def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document | None) -> dict:
+    """What the layout shows around a page: its sections' tracks, its neighbours' questions."""
+    from llm.style import PANEL
+
+    _, before, after = app.builder.relations.get(pagename, (None, None, None))
+    questions = {
+        side: chapters.question_of(app, page)
+        for side, page in zip(("prev", "next"), (before, after), strict=True)
+    }
+    tracks = chapters.tracks_of(doctree) if doctree else []
+    toc = chapters.mark_sections(context.get("toc", ""), doctree) if doctree else ""
+    labels = [chapters.track_label(track) for track in tracks]
+    return {"questions": questions, "toc": toc, "track_labels": labels, "panel": PANEL}
 
 
 def _is_math(node: nodes.Node) -> bool:
@@ -261,7 +228,7 @@ def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
 
 def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:
     """One or two sentences for search engines: the chapter's question, else its first words."""
-    question = chapter_metadata(source).get("question")
+    question = chapters.chapter_metadata(source).get("question")
     if question:
         return question
     paragraph = next(doctree.findall(nodes.paragraph), None) if doctree else None

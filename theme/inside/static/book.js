@@ -37,6 +37,7 @@ function setUpMenu() {
     root.toggleAttribute("data-menu", open);
   };
   button.addEventListener("click", () => show(button.getAttribute("aria-expanded") !== "true"));
+  one("#chapters").addEventListener("click", (event) => event.target.closest("a") && show(false));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !root.hasAttribute("data-menu")) return;
     show(false);
@@ -116,7 +117,7 @@ function setUpPrint() {
 
 const SCROLLERS = {
   "div.math": "Formula", "span.math > mjx-container": "Formula", "article pre": "Code",
-  ".table-box": "Table", ".output.text_html": "Output",
+  ".table-box": "Table", ".diagram": "Diagram", ".output.text_html": "Output",
 };
 
 /** Whether a box holds more than it can show; a formula in a line is measured against its line. */
