@@ -23,6 +23,7 @@ import importlib
 
 __version__ = "0.1.0"
 __book__ = "Inside an LLM"
+__repository__ = "https://github.com/inside-an-llm/book"
 
 _MODULES = {
     "checkpoint": "load_checkpoint load_weights save_checkpoint save_weights",

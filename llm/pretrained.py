@@ -9,6 +9,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+from llm import __repository__, __version__
 from llm.checkpoint import load_weights
 from llm.config import ModelConfig
 from llm.model import Transformer
@@ -16,7 +17,7 @@ from llm.tokenization import BPETokenizer, CharTokenizer
 
 ASSETS = Path(__file__).parent / "assets"
 CHECKPOINTS = ASSETS.parents[1] / "checkpoints"  # of a clone of the repository
-CHECKPOINTS_URL = "https://raw.githubusercontent.com/inside-an-llm/book/main/checkpoints/"
+CHECKPOINTS_URL = f"{__repository__}/raw/v{__version__}/checkpoints/"
 TOKENIZERS = {"stories": BPETokenizer, "tinyshakespeare": CharTokenizer}
 
 

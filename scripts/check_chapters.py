@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from normalise_notebooks import bootstrap_source, is_bootstrap
 
 FIELDS = {
     "question": str,
@@ -28,7 +29,8 @@ def faults_of(path: Path) -> list[str]:
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     return [
         *_metadata_faults(notebook.metadata.get("chapter", {})),
-        *_cell_faults(code),
+        *_bootstrap_faults(code),
+        *_cell_faults([cell for cell in code if not is_bootstrap(cell)]),
         *_prose_faults("\n\n".join(prose)),
     ]
 
@@ -39,6 +41,14 @@ def _metadata_faults(chapter: dict) -> list[str]:
     if len(chapter.get("objectives", [])) > 5:
         faults.append(f"{len(chapter['objectives'])} objectives: five at most")
     return faults
+
+
+def _bootstrap_faults(code: list) -> list[str]:
+    """The first code cell, and no other, finds or installs the book's code, without a word."""
+    marked = [is_bootstrap(cell) for cell in code]
+    if marked[:1] != [True] or sum(marked) > 1 or code[0].source != bootstrap_source():
+        return ["its first code cell is not that of chapters/bootstrap.py: run `make notebooks`"]
+    return ["the bootstrap cell is committed with an output"] if code[0].outputs else []
 
 
 def _cell_faults(code: list) -> list[str]:

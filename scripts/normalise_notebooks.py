@@ -2,8 +2,9 @@
 
     python scripts/normalise_notebooks.py chapters/tokenization.ipynb …
 
-Text results stay. The HTML of views and the PNG of plots go: the site makes them anew. Execution
-counts run from 1, cell ids count up, and nothing says when or where a cell ran.
+The first code cell is that of ``chapters/bootstrap.py``, in every notebook. Text results stay. The
+HTML of views and the PNG of plots go: the site makes them anew. Execution counts run from 1, cell
+ids count up, and nothing says when or where a cell ran.
 """
 
 import sys
@@ -15,6 +16,32 @@ from nbclient import NotebookClient
 KEPT_METADATA = {"kernelspec", "language_info", "chapter"}
 KEPT_OUTPUTS = {"text/plain"}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+BOOTSTRAP = Path(__file__).resolve().parents[1] / "chapters" / "bootstrap.py"
+# Not on the site; folded in Colab, which shows its @title, and in JupyterLab.
+BOOTSTRAP_METADATA = {
+    "tags": ["bootstrap", "remove-cell"],
+    "cellView": "form",
+    "jupyter": {"source_hidden": True},
+}
+
+
+def bootstrap_source() -> str:
+    """What the cell says that finds or installs the book's code."""
+    return BOOTSTRAP.read_text(encoding="utf-8").strip()
+
+
+def put_bootstrap(notebook: nbformat.NotebookNode) -> None:
+    """Make the bootstrap cell the first code cell, in place of one that is there."""
+    cells = [cell for cell in notebook.cells if not is_bootstrap(cell)]
+    first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+    cell = nbformat.v4.new_code_cell(bootstrap_source())
+    cell.metadata = BOOTSTRAP_METADATA
+    notebook.cells = [*cells[:first], cell, *cells[first:]]
+
+
+def is_bootstrap(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell carries the tag of the bootstrap cell."""
+    return "bootstrap" in cell.metadata.get("tags", [])
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
@@ -32,7 +59,8 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
     count = 0
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
-        cell.metadata = {key: cell.metadata[key] for key in ("tags",) if key in cell.metadata}
+        if not is_bootstrap(cell):
+            cell.metadata = {key: cell.metadata[key] for key in ("tags",) if key in cell.metadata}
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
@@ -51,6 +79,7 @@ def _normalised(output, count: int):
 def main(paths: list[str]) -> None:
     for path in map(Path, paths):
         notebook = nbformat.read(path, as_version=4)
+        put_bootstrap(notebook)
         execute(notebook, path.parent)
         normalise(notebook)
         nbformat.write(notebook, path)

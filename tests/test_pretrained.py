@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 import torch
 
-from llm import data, generate, load
+from llm import __version__, data, generate, load
 from llm.pretrained import ASSETS, CHECKPOINTS, CHECKPOINTS_URL, model_table
 from llm.story_scores import StoryScores, score_stories
 
@@ -111,10 +111,10 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
         load("shakespeare")
 
 
-def test_checkpoints_come_from_the_repository_that_the_book_names():
+def test_checkpoints_come_from_this_release_in_the_repository_that_the_book_names():
     config = (Path(__file__).parents[1] / "_config.yml").read_text()
-    repository = re.search(r"url: https://github\.com/(\S+)", config)[1]
-    assert f"/{repository}/main/" in CHECKPOINTS_URL
+    repository = re.search(r"url: (https://github\.com/\S+)", config)[1]
+    assert f"{repository}/raw/v{__version__}/checkpoints/" == CHECKPOINTS_URL
 
 
 def test_the_table_of_tiny_shakespeare_keeps_to_known_figures():
