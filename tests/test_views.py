@@ -210,7 +210,7 @@ def test_placeholders_are_names(name):
 
 
 def test_modules_hold_no_words_of_their_own():
-    for path in FOLDER.glob("*.js"):
+    for path in set(FOLDER.glob("*.js")) - {FOLDER / "stories.js"}:  # that of the process are data
         source = re.sub(r"/\*\*.*?\*/|//.*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert not re.findall(r"\"[A-Z][a-z]+ [a-z]+[^\"]*\"", source), path.name
 

@@ -9,6 +9,8 @@ _HOME = {
     "View": "view",
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
+    "Question": "quiz_view",
+    "Quiz": "quiz_view",
 }
 
 __all__ = sorted(_HOME)

@@ -41,12 +41,12 @@ class TrainingFilmView(View):
         )
         return f"TrainingFilmView({'; '.join(films)})"
 
-    def payload(self) -> dict:
+    def payload(self, inline: bool = True) -> dict:
         """For each film its name and what is shown of it first."""
         films = [{"name": f["name"], "file": _file(f), "state": _state(f)} for f in self.films]
         return {"films": films}
 
-    def shared(self) -> dict[str, str]:
+    def shared(self, inline: bool = True) -> dict[str, str]:
         """The films, packed."""
         return {_file(film): _packed(film) for film in self.films}
 

@@ -57,13 +57,13 @@ class TokenizerView(View):
         ways = ", ".join(label for label, _ in self.ways.values())
         return f"TokenizerView(text={self.text!r}, ways={ways!r})"
 
-    def payload(self) -> dict:
+    def payload(self, inline: bool = True) -> dict:
         """Text, examples and what JavaScript needs of each tokenizer."""
-        ways = [tokenizer_spec(key, label, tokenizer) for key, (label, tokenizer) in self.ways.items()]
+        ways = [tokenizer_spec(key, *way) for key, way in self.ways.items()]
         state = {"text": self.text, "mode": self.mode, "examples": self.examples}
         return state | {"limit": LIMIT, "ways": ways}
 
-    def shared(self) -> dict[str, str]:
+    def shared(self, inline: bool = True) -> dict[str, str]:
         """The merges of the BPE tokenizers, packed."""
         tokenizers = {f"bpe-{key}": tokenizer for key, (_, tokenizer) in self.ways.items()}
         return {k: pack(t) for k, t in tokenizers.items() if isinstance(t, BPETokenizer)}

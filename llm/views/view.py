@@ -44,12 +44,15 @@ class View:
                 f"anchor must be lower-case letters, digits and hyphens, got {anchor!r}"
             )
 
-    def payload(self) -> dict:
-        """What the module needs to draw the view, as JSON."""
+    def payload(self, inline: bool = True) -> dict:
+        """What the module needs to draw the view, as JSON; ``inline`` as in :meth:`shared`."""
         raise NotImplementedError
 
-    def shared(self) -> dict[str, str]:
-        """Large texts, by name, that several views of a site may share."""
+    def shared(self, inline: bool = True) -> dict[str, str]:
+        """Large texts, by name, that several views of a site may share.
+
+        ``inline`` says that they stand in the page itself, where they should be small.
+        """
         return {}
 
     def fallback(self) -> str:
@@ -69,7 +72,8 @@ class View:
         folder = os.environ.get("LLM_BOOK_BUILD")
         if not folder:
             return self._fragment()
-        files = {name: _share(folder, name, text) for name, text in self.shared().items()}
+        shared = self.shared(inline=False)
+        files = {name: _share(folder, name, text) for name, text in shared.items()}
         page = _page(self._title(), self._fragment(files), root="../")
         return self._fragment(files, page=_store(folder, self.anchor, "html", page))
 
@@ -87,7 +91,8 @@ class View:
 
     def _fragment(self, files: dict[str, str] | None = None, page: str | None = None) -> str:
         """The view's HTML; ``files`` are names of shared files, without them all is inline."""
-        data = {"anchor": self.anchor, "view": self.payload(), "strings": strings(self.name)}
+        data = {"anchor": self.anchor, "view": self.payload(inline=not files)}
+        data |= {"strings": strings(self.name)}
         data |= {"files": files or {}, "page": page}
         inline = {} if files else self.shared()
         script, style = script_text(self.name), css_text(self.name)

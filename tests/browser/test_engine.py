@@ -52,7 +52,7 @@ def page(chromium_browser, tmp_path_factory):
 
 
 def tokens(model, tokenizer, text: str) -> list[int]:
-    """The ids as the views read them: begin token, the end of the text, unknown letters left out."""
+    """The ids as views read them: begin token, the end of the text, unknown letters left out."""
     if isinstance(tokenizer, CharTokenizer):
         known = set(tokenizer.vocab.values())
         ids = tokenizer.encode("".join(c for c in text if c in known))
@@ -94,10 +94,9 @@ def test_shipped_models_agree_with_pytorch(page, name):
         found = acts(page, ids)
         single, double = python_acts(model, ids), python_acts(exact, ids)
         assert worst(found, double) < 1e-4, text
-        for (
-            key
-        ) in found:  # in single precision PyTorch itself is off by more where numbers are large
-            np.testing.assert_allclose(found[key], single[key], rtol=1e-5, atol=1e-4, err_msg=key)
+        for key in found:  # in single precision PyTorch itself is off by more
+            limit = 1e-4 + 1e-5 * np.abs(single[key]).max()
+            assert np.abs(found[key] - single[key]).max() < limit, (text, key)
     assert model.config.max_seq_len in lengths and 1 in lengths
 
 
@@ -249,7 +248,8 @@ def test_draws_follow_the_distribution_and_the_seed(page):
     assert first == page.evaluate(script, [p, 7, 20_000]) != page.evaluate(script, [p, 8, 20_000])
     shares = [first.count(i) / len(first) for i in range(4)]
     assert shares[1] == 0
-    deviations = [abs(a - b) / math.sqrt(b * (1 - b) / 20_000) for a, b in zip(shares, p) if b]
+    pairs = [(share, chance) for share, chance in zip(shares, p, strict=True) if chance]
+    deviations = [abs(a - b) / math.sqrt(b * (1 - b) / 20_000) for a, b in pairs]
     assert max(deviations) < 4
 
 
