@@ -1,0 +1,232 @@
+"""The quiz as Python gives it, and the answers of the shipped quizzes, each worked out anew."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+
+from llm import BPETokenizer, cosine_schedule, gpt2_tokenizer
+from llm.output import cross_entropy
+from llm.views import Question, Quiz
+from llm.views.quiz_view import ASSETS, ENDING
+
+HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e \x00 🦙 $x^2$"
+ONE = {"choices": ["a", "`b`", "c"], "answer": "`b`"}
+
+
+@pytest.fixture(autouse=True)
+def no_book_build(monkeypatch):
+    monkeypatch.delenv("LLM_BOOK_BUILD", raising=False)
+
+
+@pytest.fixture
+def quiz() -> Quiz:
+    return Quiz(
+        Question("One?", **ONE, why="Since `x < y`.", hints={"c": "No."}),
+        Question("Several?", choices=["a", "b", "c"], answer=["c", "a"], why="Both."),
+        Question("How much?", answer=0.5, tolerance=0.01, why="Half.", hints={1: "Twice."}),
+        Question("What do you think?", why="This."),
+        title="Mine",
+    )
+
+
+def test_payload_names_choices_by_their_places(quiz):
+    one, several, number, thought = quiz.payload()["questions"]
+    assert (one["kind"], one["answer"], one["hints"]) == ("one", [1], [[2, "No."]])
+    assert (several["kind"], several["answer"]) == ("several", [0, 2])
+    assert (number["kind"], number["answer"], number["hints"]) == ("number", 0.5, [[1.0, "Twice."]])
+    assert (thought["kind"], thought["answer"], thought["choices"]) == ("thought", None, [])
+
+
+def test_an_edited_quiz_has_another_digest(quiz):
+    again = Quiz(*quiz.questions, title="Other title")
+    edited = Quiz(*quiz.questions[:3], Question("What do you think?", why="That."))
+    assert quiz.payload()["digest"] == again.payload()["digest"] != edited.payload()["digest"]
+
+
+def test_plain_text_has_the_questions_and_then_the_answers(quiz):
+    assert quiz.describe().splitlines() == [
+        "Quiz(4 questions): Mine",
+        "1. One?",
+        "   ( ) a",
+        "   ( ) `b`",
+        "   ( ) c",
+        "2. Several?",
+        "   [ ] a",
+        "   [ ] b",
+        "   [ ] c",
+        "3. How much?",
+        "4. What do you think?",
+        "Answers",
+        "1. `b`. Since `x < y`.",
+        "2. a; c. Both.",
+        "3. 0.5. Half.",
+        "4. This.",
+    ]
+    assert repr(Quiz(quiz.questions[0])) == "Quiz(1 question)"
+
+
+def test_bundle_is_the_same_in_every_run(quiz):
+    again = Quiz(*quiz.questions, title="Mine")
+    assert quiz._repr_mimebundle_() == again._repr_mimebundle_()
+
+
+def test_fallback_folds_the_answers_away(quiz):
+    fallback = quiz.fallback()
+    assert "<ul><li>a</li><li><code>b</code></li><li>c</li></ul>" in fallback
+    assert "<details><summary>Answer</summary><p>0.5. Half.</p></details>" in fallback
+    assert "Since <code>x &lt; y</code>." in fallback and fallback.count("<details>") == 4
+
+
+def test_hostile_text_stays_text():
+    html = Quiz(Question(HOSTILE, choices=[HOSTILE, "b"], answer="b", why=HOSTILE)).html()
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
+    assert data["view"]["questions"][0]["text"] == HOSTILE
+    assert "<img" not in html and html.count("<script") == html.count("</script>") == 2
+
+
+def test_print_draws_any_text_as_it_stands():
+    figure = Quiz(Question(HOSTILE, why="x"), Question("2 $ and 3 $", why="x")).figure()
+    (text,) = figure.texts
+    assert "2 $ and 3 $" in text.get_text() and "U+1F999" in text.get_text()
+    assert not text.get_parse_math() and figure.description == "Quiz(2 questions)"
+
+
+def test_backticks_need_a_partner():
+    assert "<li><p>one ` alone</p>" in Quiz(Question("one ` alone", why="x")).fallback()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"text": ""}, "question must be a text, got ''"),
+        ({"text": 5}, "question must be a text, got 5"),
+        ({"why": " "}, "why must be a text"),
+        ({"choices": ["a"], "answer": "a"}, "at least two choices, all different, got ['a']"),
+        ({"choices": ["a", "b", "a"], "answer": "a"}, "all different"),
+        ({"choices": ["a", "b"], "answer": "c"}, "answer 'c' must be among the choices ['a', 'b']"),
+        ({"choices": ["a", "b"], "answer": []}, "answer [] must be among"),
+        ({"choices": ["a", "b"]}, "answer None must be among"),
+        ({"choices": ["a", 2], "answer": "a"}, "choice must be a text, got 2"),
+        ({"choices": ["a", "b"], "answer": "a", "tolerance": 0.1}, "needs a number as answer"),
+        ({"choices": ["a", "b"], "answer": "a", "hints": {"a": "x"}}, "belongs to a wrong answer"),
+        ({"choices": ["a", "b"], "answer": "a", "hints": {"c": "x"}}, "belongs to a wrong answer"),
+        ({"answer": math.nan}, "answer must be a finite number, or give choices, got nan"),
+        ({"answer": math.inf}, "answer must be a finite number"),
+        ({"answer": True}, "answer must be a finite number"),
+        ({"answer": "yes"}, "answer must be a finite number, or give choices, got 'yes'"),
+        ({"answer": 1, "tolerance": -0.1}, "tolerance must not be negative, got -0.1"),
+        ({"answer": 1, "tolerance": math.nan}, "tolerance must be a finite number"),
+        ({"answer": 1, "tolerance": 0.5, "hints": {1.2: "x"}}, "belongs to a wrong answer"),
+    ],
+)
+def test_bad_questions_are_named(arguments, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Question(**({"text": "Why?", "why": "So."} | arguments))
+
+
+def test_bad_quizzes_are_named(tmp_path):
+    (tmp_path / "bad.toml").write_text("[[question]]\ntext = 'x'\n")
+    for sources, words in {
+        (): "a quiz needs a question",
+        ("cooking",): "one of tokenization, training",
+        (5,): "give Question(…), a Path",
+        (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
+        (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
+    }.items():
+        with pytest.raises(ValueError, match=re.escape(words)):
+            Quiz(*sources)
+
+
+def test_a_file_gives_a_quiz(tmp_path):
+    path = tmp_path / "mine.toml"
+    table = 'text = "2 + 2?"\nanswer = 4\nwhy = "Count."\nhints = {"5.5" = "Less."}'
+    path.write_text(f"[[question]]\n{table}\n")
+    quiz = Quiz(path, Question("And you?", why="x"))
+    assert [q.kind for q in quiz.questions] == ["number", "thought"]
+    assert quiz.questions[0].payload()["hints"] == [[5.5, "Less."]]
+
+
+SHIPPED = sorted(path.name.removesuffix(ENDING) for path in ASSETS.glob(f"*{ENDING}"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_quizzes_hold_all_kinds_and_no_answer_always_first(name):
+    questions = Quiz(name).questions
+    assert {q.kind for q in questions} == {"one", "several", "number", "thought"}
+    firsts = [0 in q.answer for q in questions if q.choices]
+    assert not all(firsts) and 5 <= len(questions) <= 8
+
+
+def answers(name: str) -> list:
+    """For each question the choices that are right, or the number."""
+    return [
+        {q.choices[i].strip("`") for i in q.answer} if q.choices else q.answer
+        for q in Quiz(name).questions
+    ]
+
+
+def test_answers_on_tokenization():
+    count, cut, ids, never, millions, _ = answers("tokenization")
+    learned = [len(BPETokenizer.train("abab aba", 256 + n).encode("abab aba")) for n in (1, 2, 3)]
+    assert learned == [5, count, 3]
+
+    tokens = [*(bytes([b]) for b in range(256)), b"er", b"he", b"the"]
+    ranks = [(b"e", b"r"), (b"h", b"e"), (b"t", b"he")]
+    tokenizer = BPETokenizer(dict(enumerate(tokens)), ranks)
+    assert cut == {" ".join(tokenizer.decode([i]) for i in tokenizer.encode("there"))}
+
+    gpt2 = gpt2_tokenizer()
+    cat, spaced, capital = (gpt2.encode(word) for word in ("cat", " cat", "Cat"))
+    assert ids == {"A space before the word", "A capital as its first letter"}
+    assert cat != spaced and cat != capital
+    assert (
+        gpt2.encode(" cat" * 9) == spaced * 9 and gpt2.encode("The cat sat on a cat")[-1:] == spaced
+    )
+
+    choices = [choice.strip("`") for choice in Quiz("tokenization").questions[3].choices]
+    assert never == {c for c in choices if len(gpt2.pretokens(c.replace("␣", " "))) > 1}
+    assert millions == (16_000 - 8_000) * 512 / 1e6
+    assert len(gpt2.encode("l o l l i p o p")) == len("lollipop") > len(gpt2.encode(" lollipop"))
+
+
+def test_answers_on_training():
+    floor, moved, _, same, rate, _ = answers("training")
+    assert floor == pytest.approx(2 / 3 * math.log(2), abs=0.0005)
+
+    logits = torch.tensor([0.7, 0.2, 0.1]).log().requires_grad_()
+    cross_entropy(logits[None], torch.tensor([1])).backward()
+    torch.testing.assert_close(logits.grad, torch.tensor([0.7, -0.8, 0.1]))
+    assert moved == {"dog`, up"} and logits.grad.abs().argmax() == 1
+
+    found = gradients()
+    before = found.pop("nothing")
+    assert same == {
+        name for name, after in found.items() if torch.allclose(after, before, atol=1e-6)
+    }
+    assert cosine_schedule(350, 100, 1100, 0.01, 0) == pytest.approx(rate, abs=5e-5)
+    assert round(math.log(1000), 1) == 6.9
+
+
+def gradients() -> dict[str, torch.Tensor]:
+    """The gradient of a small model after each change of the question."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(8, 3, generator=generator)
+    targets = torch.randint(5, (8,), generator=generator)
+    changes = {
+        "The rows stand in another order": (lambda z: z.flip(0), targets.flip(0), 1),
+        "Each row stands there twice": (lambda z: z.repeat(2, 1), targets.repeat(2), 1),
+        "The number 5 is added to every logit": (lambda z: z + 5, targets, 1),
+        "Every logit is doubled": (lambda z: 2 * z, targets, 1),
+        "The losses are summed and not averaged": (lambda z: z, targets, 8),
+        "nothing": (lambda z: z, targets, 1),
+    }
+    found = {}
+    for name, (change, wanted, times) in changes.items():
+        weight = torch.linspace(-1, 1, 15).reshape(3, 5).requires_grad_()
+        (times * cross_entropy(change(x @ weight), wanted)).backward()
+        found[name] = weight.grad
+    assert set(changes) - {"nothing"} == set(Quiz("training").questions[3].choices)
+    return found
