@@ -158,7 +158,8 @@ def test_a_neighbour_shows_its_question_and_a_page_that_is_no_chapter_none(tmp_p
 
 
 DRAWING = """<?xml version="1.0"?><!-- drawn by hand -->
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 320" id="top"><title>Tip</title>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 320" id="top"
+ aria-labelledby="name"><title id="name">Tip</title><desc id="words">Five rows</desc>
 <style>.row { fill: var(--llm-q, #0072B2) }</style><marker id="tip"/><path id="way" fill="#0072B2"
  marker-end="url(#tip)"/><use href="#way"/><text class="row">Q &amp; K</text></svg>"""
 
@@ -167,15 +168,21 @@ def test_a_diagram_keeps_to_itself_and_can_be_heard():
     html = images.inline_svg(DRAWING, 'the "stairs"', "diagram-1")
     assert html.startswith("<svg ") and "<!--" not in html and "<title" not in html
     assert 'role="img" aria-label="the &quot;stairs&quot;"' in html
+    assert 'aria-describedby="diagram-1-description"' in html and "labelledby" not in html
     assert "#diagram-1 { .row { fill: var(--llm-q, #0072B2) } }" in html
-    assert re.findall(r' id="([^"]+)"', html) == ["diagram-1", "diagram-1-tip", "diagram-1-way"]
+    assert re.findall(r' id="([^"]+)"', html) == [
+        "diagram-1",
+        "diagram-1-description",
+        "diagram-1-tip",
+        "diagram-1-way",
+    ]
     assert "url(#diagram-1-tip)" in html and 'href="#diagram-1-way"' in html
     assert 'fill="#0072B2"' in html and ">Q &amp; K</text>" in html
 
 
-def test_a_diagram_has_its_own_size_and_shrinks_to_three_quarters_of_it():
+def test_a_diagram_has_its_own_size_and_shrinks_to_seven_tenths_of_it():
     html = images.inline_svg(DRAWING, "stairs", "diagram-1")
-    assert 'width="640" height="320"' in html and "min-width: 480px" in html
+    assert 'width="640" height="320"' in html and "min-width: 448px" in html
     asked = images.inline_svg(DRAWING, "stairs", "diagram-1", width="50%")
     assert 'style="width: 50%"' in asked
     with pytest.raises(ValueError, match="viewBox"):

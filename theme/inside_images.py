@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 SVG = "http://www.w3.org/2000/svg"
-SMALLEST = 0.75  # of its own width, before a diagram scrolls sideways: its letters stay readable
+SMALLEST = 0.7  # of its own width, before a diagram scrolls sideways: its letters stay readable
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
@@ -39,7 +39,7 @@ def is_diagram(image: nodes.image) -> bool:
 
 
 def inline_svg(svg: str, label: str, name: str, width: str | None = None) -> str:
-    """``svg`` as an element for HTML, called ``name``, heard as ``label``.
+    """``svg`` as an element for HTML, called ``name``, heard as ``label`` and its own ``desc``.
 
     Ids begin with ``name`` and style rules hold for this diagram only, so that the diagrams of a
     page do not disturb each other. ``width`` is a CSS length; without one the diagram has its own
@@ -56,6 +56,10 @@ def inline_svg(svg: str, label: str, name: str, width: str | None = None) -> str
     root.attrib |= {"width": f"{own_width:g}", "height": f"{own_height:g}"}
     shown = f"width: {width}" if width else f"min-width: {SMALLEST * own_width:.0f}px"
     root.attrib |= {"id": name, "role": "img", "aria-label": label, "style": shown}
+    root.attrib.pop("aria-labelledby", None)  # the file's own title, which is gone
+    for description in root.findall(f"{{{SVG}}}desc"):
+        description.set("id", f"{name}-description")
+        root.set("aria-describedby", f"{name}-description")
     return ElementTree.tostring(root, encoding="unicode")
 
 
