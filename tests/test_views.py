@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llm.pretrained import load
 from llm.tokenization import BPETokenizer, CharTokenizer, gpt2_tokenizer
 from llm.views import TokenizerView, View
 from llm.views import view as view_module
@@ -139,7 +140,8 @@ def test_visible_signs():
     [
         ({"text": 5}, "text must be a str, got 5"),
         ({"text": "x" * (LIMIT + 1)}, f"text has {LIMIT + 1} characters"),
-        ({"tokenizer": "gpt2"}, "tokenizer must be a BPETokenizer, a CharTokenizer or None"),
+        ({"tokenizer": 5}, "tokenizer must be a BPETokenizer, a CharTokenizer, the name"),
+        ({"tokenizer": "gpt2"}, "no model 'gpt2': choose one of storyteller"),
         ({"mode": "own"}, "mode must be one of characters, gpt2, got 'own'"),
         ({"anchor": "My View"}, "anchor must be lower-case letters, digits and hyphens"),
         ({"examples": ["a", b"b"]}, "text must be a str"),
@@ -159,6 +161,19 @@ def test_patterns_that_browsers_do_not_know_are_refused():
 def test_character_tokenizer_gives_its_own_ids():
     way = TokenizerView("hole", CharTokenizer("hello")).payload()["ways"][0]
     assert way["ids"] == {"e": 0, "h": 1, "l": 2, "o": 3}
+
+
+def test_a_model_of_the_book_lends_its_tokenizer():
+    text = "Once there was a kitten.<|end|>"
+    words, characters = TokenizerView(text, "storyteller"), TokenizerView(text, "bard", gpt2=False)
+    tokenizer = load("storyteller")[1]
+    assert words.ways["own"][1].encode(text) == tokenizer.encode(text)
+    assert list(words.ways) == ["characters", "own", "gpt2"]
+    assert "The tokens of “storyteller”  7 tokens  Once|␣there|␣was" in re.sub(
+        "  +", "  ", words.describe()
+    )
+    assert repr(characters).endswith("ways='The characters of “bard”')")
+    assert characters.shared() == {} and len(words.shared()) == 2
 
 
 def test_lone_surrogates_are_replaced():

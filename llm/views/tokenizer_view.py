@@ -26,8 +26,10 @@ class TokenizerView(View):
     """Tokens of a text that the reader may edit: their ids, their bytes, and the merges behind.
 
     ``tokenizer`` is a tokenizer to compare with GPT-2's: one that was trained in the book, called
-    ``name``, or a :class:`CharTokenizer`, whose ids then replace Unicode's numbers. ``mode`` is the
-    way shown first: ``"characters"``, ``"own"`` or ``"gpt2"``. ``examples`` are texts on buttons.
+    ``name``, or a :class:`CharTokenizer`, whose ids then replace Unicode's numbers, or the name of
+    a model for :func:`llm.load`, whose tokenizer it then is. ``mode`` is the way shown first:
+    ``"characters"``, ``"own"`` or ``"gpt2"``. ``examples`` are texts on buttons. ``gpt2=False``
+    leaves out GPT-2, whose merges are three quarters of the view's HTML in a notebook.
 
     >>> TokenizerView("The cat sat on the mat.")
     TokenizerView(text='The cat sat on the mat.', ways='Characters, GPT-2')
@@ -38,17 +40,18 @@ class TokenizerView(View):
     def __init__(
         self,
         text: str = EXAMPLES[0],
-        tokenizer: BPETokenizer | CharTokenizer | None = None,
+        tokenizer: BPETokenizer | CharTokenizer | str | None = None,
         *,
         name: str | None = None,
         mode: str | None = None,
         examples: tuple[str, ...] = EXAMPLES,
+        gpt2: bool = True,
         anchor: str | None = None,
     ):
         super().__init__(anchor)
         self.text = _checked(text)
         self.examples = [_checked(example) for example in examples]
-        self.ways = _ways(tokenizer, name)
+        self.ways = _ways(tokenizer, name, gpt2)
         self.mode = mode or list(self.ways)[-1]
         if self.mode not in self.ways:
             raise ValueError(f"mode must be one of {', '.join(self.ways)}, got {mode!r}")
@@ -149,22 +152,31 @@ def _checked(text: str) -> str:
     return text
 
 
-def _ways(tokenizer, name: str | None) -> dict[str, tuple]:
+def _ways(tokenizer, name: str | None, gpt2: bool) -> dict[str, tuple]:
     """Key, label and tokenizer of each way to cut a text, in the order shown."""
+    words = strings("tokenizer")
+    if isinstance(tokenizer, str):
+        model, tokenizer = tokenizer, _shipped(tokenizer)
+        is_bpe = isinstance(tokenizer, BPETokenizer)
+        name = name or (words["model"] if is_bpe else words["model_characters"]).format(name=model)
     if not isinstance(tokenizer, BPETokenizer | CharTokenizer | None):
         raise ValueError(
-            f"tokenizer must be a BPETokenizer, a CharTokenizer or None, got {tokenizer!r}"
+            "tokenizer must be a BPETokenizer, a CharTokenizer, the name of a model or None, got "
+            f"{tokenizer!r}"
         )
-    words = strings("tokenizer")
-    own, characters = None, None
+    ways = {"characters": (words["characters"], None)}
     if isinstance(tokenizer, CharTokenizer):
-        characters = tokenizer
-    else:
-        own = tokenizer
-    ways = {"characters": (words["characters"], characters)}
-    if own is not None:
-        ways["own"] = (name or _count("own", len(own.merges)), own)
-    return ways | {"gpt2": (words["gpt2"], gpt2_tokenizer())}
+        ways["characters"] = (name or words["characters"], tokenizer)
+    elif tokenizer is not None:
+        ways["own"] = (name or _count("own", len(tokenizer.merges)), tokenizer)
+    return ways | ({"gpt2": (words["gpt2"], gpt2_tokenizer())} if gpt2 else {})
+
+
+def _shipped(name: str) -> BPETokenizer | CharTokenizer:
+    """The tokenizer of a model that comes with the book."""
+    from llm.pretrained import load  # here, since it brings torch along
+
+    return load(name)[1]
 
 
 def _count(key: str, n: int) -> str:
