@@ -28,11 +28,13 @@ def _setup():
         print(f"Installing the code of this book from {source}")
         keep = [n for n in ("torch", "numpy") if util.find_spec(n)]
         keep = [f"{n}=={metadata.version(n)}" for n in keep]
-        pip = [sys.executable, "-m", "pip", "install", "--retries=1"]
-        run = subprocess.run([*pip, source, *keep], capture_output=True)
+        pip = [sys.executable, "-m", "pip", "--no-color", "install"]
+        pip += ["--retries=1", source, *keep]
+        run = subprocess.run(pip, capture_output=True, text=True)
         if run.returncode:
+            said = "\n".join(run.stderr.strip().splitlines()[-2:])
             raise SetupError(
-                f"{run.stderr.decode(errors='replace')[-400:].strip()}\n"
+                f"That failed.\n{said}\n"
                 "Without internet? On Kaggle, switch it on in the "
                 "notebook's settings. Elsewhere, get a copy of "
                 f"{repository}, run `pip install -e .` in it, and "
