@@ -20,6 +20,15 @@ export function withCode(text) {
   return text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? h("code", {}, part) : part));
 }
 
+/** Sign an answer as right or wrong, or as neither. @param {boolean | null} right */
+function sign(frame, element, mark, right) {
+  element.classList.toggle("llm-right", right === true);
+  element.classList.toggle("llm-wrong", right === false);
+  mark.hidden = right === null;
+  mark.textContent = right === null ? "" : right ? "✓" : "✗";
+  mark.setAttribute("aria-label", right === null ? "" : frame.t(right ? "mark_right" : "mark_wrong"));
+}
+
 /** Choices to mark, one or several. What is given is the list of their places. */
 export class Choices {
   /** @param {import("./frame.js").Frame} frame @param {Asked} asked @param {string} name */
@@ -27,7 +36,7 @@ export class Choices {
     Object.assign(this, { frame, asked });
     const type = asked.kind === "one" ? "radio" : "checkbox";
     this.inputs = asked.choices.map(() => h("input", { type, name }));
-    this.marks = asked.choices.map(() => h("span", { class: "llm-mark", role: "img", hidden: true }));
+    this.marks = asked.choices.map(() => h("span", { class: "llm-mark", role: "img" }));
     this.elements = asked.choices.map((text, i) =>
       h("label", { class: "llm-option" }, this.inputs[i], h("span", {}, ...withCode(text)), this.marks[i]));
   }
@@ -68,11 +77,7 @@ export class Choices {
     this.elements.forEach((option, i) => {
       const right = this.asked.answer.includes(i);
       const shown = told ? right || given?.includes(i) : this.asked.kind === "one" && given?.includes(i);
-      option.classList.toggle("llm-right", Boolean(shown) && right);
-      option.classList.toggle("llm-wrong", Boolean(shown) && !right);
-      this.marks[i].hidden = !shown;
-      this.marks[i].textContent = right ? "✓" : "✗";
-      this.marks[i].setAttribute("aria-label", this.frame.t(right ? "mark_right" : "mark_wrong"));
+      sign(this.frame, option, this.marks[i], shown ? right : null);
     });
   }
 
@@ -88,7 +93,7 @@ export class NumberField {
     Object.assign(this, { frame, asked });
     this.input = h("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: "false" });
     const label = h("label", { for: id }, frame.t("number_label"));
-    this.sign = h("span", { class: "llm-mark", role: "img", hidden: true });
+    this.sign = h("span", { class: "llm-mark", role: "img" });
     this.element = h("div", { class: "llm-number-field" }, label, this.input, this.sign);
     this.elements = [this.element];
   }
@@ -124,12 +129,7 @@ export class NumberField {
   }
 
   mark(given) {
-    const right = given !== null && this.right(given);
-    this.element.classList.toggle("llm-right", right);
-    this.element.classList.toggle("llm-wrong", given !== null && !right);
-    this.sign.hidden = given === null;
-    this.sign.textContent = right ? "✓" : "✗";
-    this.sign.setAttribute("aria-label", this.frame.t(right ? "mark_right" : "mark_wrong"));
+    sign(this.frame, this.element, this.sign, given === null ? null : this.right(given));
   }
 
   text(given) {
