@@ -16,6 +16,7 @@ import yaml
 
 SKIPPED = {"_build", "runs", "build", "dist"}
 SUFFIXES = set(".py .md .ipynb .toml .txt .yml .html .css .js .json .bib .cff".split())
+HOST = "https://github.com/"
 PACKAGE = Path("llm/__init__.py")
 NAMED = [Path(name) for name in ("README.md", "pyproject.toml", "chapters/bootstrap.py", PACKAGE)]
 
@@ -46,8 +47,8 @@ def changes() -> dict[Path, str]:
     """The texts that disagree with the setting, each as it should be."""
     url, branch = setting()
     package = PACKAGE.read_text(encoding="utf-8")
-    old = _constant(package, "__repository__").removeprefix("https://github.com/")
-    new, version = url.removeprefix("https://github.com/"), _constant(package, "__version__")
+    old = _constant(package, "__repository__").removeprefix(HOST)
+    new, version = url.removeprefix(HOST), _constant(package, "__version__")
     found = {}
     for path in texts():
         text = path.read_text(encoding="utf-8")
@@ -65,8 +66,8 @@ def texts() -> list[Path]:
 
 def silent() -> list[Path]:
     """Files that have to name the address and do not."""
-    url, _ = setting()
-    return [path for path in NAMED if url not in path.read_text(encoding="utf-8")]
+    slug = setting()[0].removeprefix(HOST)
+    return [path for path in NAMED if slug not in path.read_text(encoding="utf-8")]
 
 
 def _constant(source: str, name: str) -> str:
