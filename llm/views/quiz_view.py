@@ -121,7 +121,7 @@ class Quiz(View):
         anchor: str | None = None,
     ):
         super().__init__(anchor)
-        self.title = strings(self.name)["title"] if title is None else _text(title, "title")
+        self.title = None if title is None else _text(title, "title")
         self.questions = [question for source in questions for question in _questions(source)]
         if not self.questions:
             raise ValueError('a quiz needs a question: Quiz(Question("…", why="…"))')
@@ -133,32 +133,26 @@ class Quiz(View):
         """Title and questions, with a digest by which kept answers know their questions."""
         questions = [question.payload() for question in self.questions]
         digest = hashlib.sha256(json.dumps(questions).encode()).hexdigest()[:10]
-        return {"title": self.title, "digest": digest, "questions": questions}
+        return {"title": self._heading(), "digest": digest, "questions": questions}
 
     def describe(self) -> str:
         """The questions, and at the end the answers."""
-        asked = [line for i, q in enumerate(self.questions, 1) for line in _asked(i, q)]
+        start = f"{self!r}: {self._heading()}"
         words = strings(self.name)
-        told = [
-            line for i, q in enumerate(self.questions, 1) for line in _wrapped(q.told(), f"{i}. ")
-        ]
-        return "\n".join([f"{self!r}: {self.title}", *asked, words["answers"], *told])
+        return "\n".join([start, *self._lines(_asked), words["answers"], *self._lines(_told)])
 
     def fallback(self) -> str:
         """The questions as a list, each with its answer folded away."""
         words = strings(self.name)
         items = "".join(_item(question, words["answer"]) for question in self.questions)
-        return f'<p class="llm-question">{html.escape(self.title)}</p><ol>{items}</ol>'
+        return f'<p class="llm-question">{html.escape(self._heading())}</p><ol>{items}</ol>'
 
     def figure(self):
         """The questions and their choices as text, without the answers."""
         from llm.plots import Figure, _drawable
         from llm.style import INK, figure_style
 
-        lines = [
-            self.title,
-            *(row for i, q in enumerate(self.questions, 1) for row in _asked(i, q)),
-        ]
+        lines = [self._heading(), *self._lines(_asked)]
         style = {"family": "DejaVu Sans Mono", "size": 8, "color": INK["light"], "va": "top"}
         with figure_style():
             figure = Figure(figsize=(8, 0.14 * len(lines) + 0.2))
@@ -166,8 +160,17 @@ class Quiz(View):
         figure.description = repr(self)
         return figure
 
+    def _lines(self, part) -> list[str]:
+        """The lines that ``part`` makes of each question and its number."""
+        return [line for i, question in enumerate(self.questions, 1) for line in part(i, question)]
+
     def _title(self) -> str:
-        return self.title
+        return self.title or super()._title()
+
+    def _heading(self) -> str:
+        """The line above the questions."""
+        words = strings(self.name)
+        return self.title or words["question"]
 
 
 def _questions(source: Question | str | Path) -> list[Question]:
@@ -216,6 +219,10 @@ def _asked(number: int, question: Question) -> list[str]:
     sign = {"one": "( ) ", "several": "[ ] "}.get(question.kind, "")
     choices = [line for c in question.choices for line in _wrapped(c, f"   {sign}")]
     return [*_wrapped(question.text, f"{number}. "), *choices]
+
+
+def _told(number: int, question: Question) -> list[str]:
+    return _wrapped(question.told(), f"{number}. ")
 
 
 def _wrapped(text: str, start: str) -> list[str]:
