@@ -68,6 +68,22 @@ def token_rows(rows: Mapping[str, Sequence[str]], width: float = 8.0) -> Figure:
     return figure
 
 
+def next_words(prompt: str, rows: Sequence[tuple[str, float, float | None]]) -> Figure:
+    """What may follow ``prompt``: (token, chance, true chance or None); the truth is hollow."""
+    tokens = [_drawable(token) for token, _, _ in rows]
+    with figure_style():
+        figure = Figure(figsize=(7.0, 0.34 * len(rows) + 1.0))
+        axes = figure.add_subplot(title=_drawable(prompt[-60:]), xlabel="chance")
+        axes.barh(tokens, [p for _, p, _ in rows], color=ACCENT["light"], alpha=0.6)
+        truth = [0 if true is None else true for _, _, true in rows]
+        if any(truth):
+            axes.barh(tokens, truth, fill=False, edgecolor=INK["light"], linewidth=1.5)
+        axes.invert_yaxis()
+    parts = (f"{token.strip()} {p:.1%}" for token, p, _ in rows)
+    figure.description = f"After {prompt[-60:]!r}: {', '.join(parts)}"
+    return figure
+
+
 def vocabulary_curve(
     sizes: Sequence[int], characters_per_token: Sequence[float], reference: float
 ) -> Figure:
@@ -143,6 +159,24 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
         below.set(ylim=(0, None), xlabel="step", title="the most that a head looks at the answer")
     found = (f"{kind} {_first_step(steps, values)}" for kind, values in known.items())
     figure.description = f"Steps at which nine in ten are known: {', '.join(found)}"
+    return figure
+
+
+def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
+    """The weights ``(T, S)`` of one head as squares: each row is a token that looks at others."""
+    rows, columns = weights.shape
+    with figure_style():
+        figure = Figure(figsize=(2.4 + 0.17 * columns, 1.6 + 0.17 * rows))
+        axes = figure.add_subplot(title=title, xlabel="keys", ylabel="queries")
+        axes.grid(False)
+        picture = axes.imshow(weights, vmin=0, vmax=1)
+        labels = [_drawable(token) for token in tokens]
+        style = {"fontsize": 7, "family": "DejaVu Sans Mono", "parse_math": False}
+        axes.set_xticks(range(columns), labels, rotation=90, **style)
+        axes.set_yticks(range(rows), labels, **style)
+        figure.colorbar(picture, shrink=0.6, label="weight")
+    most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
+    figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
     return figure
 
 

@@ -6,9 +6,11 @@ Importing the package loads nothing: each view below is imported when first used
 import importlib
 
 _HOME = {
+    "Playground": "playground_view",
     "View": "view",
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
+    "AttentionView": "attention_view",
     "Question": "quiz_view",
     "Quiz": "quiz_view",
 }

@@ -33,9 +33,18 @@ export class Transformer {
     let x = look("embeddings", this.embed(ids, past), [T, C]);
     for (let layer = 0; layer < n_layers; layer++) x = this.block(`blocks.${layer}`, x, cache, look);
     cache.length = past + T;
-    x = look("final_norm", this.config.norm_position === "pre" ? this.norm("final_norm", x) : x, [T, C]);
-    const head = this.weights["lm_head.weight"] ?? this.weights["embeddings.token.weight"];
-    return look("logits", linear(x, head), [T, V]); // (T, C) -> (T, V)
+    x = look("final_norm", this.finalNorm(x), [T, C]);
+    return look("logits", this.unembed(x), [T, V]);
+  }
+
+  /** The norm before the head; a model that norms after each sublayer has none. */
+  finalNorm(x) {
+    return this.config.norm_position === "pre" ? this.norm("final_norm", x) : x;
+  }
+
+  /** Logits of each row: (T, C) -> (T, V), by the head or, where it is tied, the token table. */
+  unembed(x) {
+    return linear(x, this.weights["lm_head.weight"] ?? this.weights["embeddings.token.weight"]);
   }
 
   /** A row of the token table for each token, plus a row for its position where there is one. */

@@ -3,6 +3,7 @@
 import { choice, debounce, h } from "./parts.js";
 import { FilmAttention } from "./film_attention.js";
 import { FilmCurve } from "./film_curve.js";
+import { FilmSentence } from "./film_sentence.js";
 import { FilmWords } from "./film_words.js";
 import { KNOWN, KnownLast } from "./film_quiz.js";
 import { gunzip } from "./packed.js";
@@ -24,7 +25,7 @@ import { Player } from "./player.js";
 export function mount(frame) {
   const view = new FilmView(frame);
   frame.compose(frame.t("question"), view.state, { table: () => view.table(), picture: view.picture });
-  frame.onAddress((state) => view.apply(state));
+  frame.onAddress((state) => view.arrive(state));
   view.update();
   frame.loadWhenSeen(() => view.start());
 }
@@ -39,6 +40,7 @@ class FilmView {
     this.curve = new FilmCurve(frame, (step) => this.change({ step }));
     this.attention = new FilmAttention(frame, (change) => this.change(change));
     this.words = new FilmWords(frame, (group) => this.change({ group }));
+    this.sentence = new FilmSentence(frame, (change) => this.change(change));
     this.quiz = new KnownLast(frame);
     this.build();
   }
@@ -54,7 +56,7 @@ class FilmView {
     const attention = part(frame.t("attention_title"), this.attention.element);
     const words = part(frame.t("words_title"), this.words.element);
     this.picture = h("div", { class: "llm-film", hidden: true }, this.curve.element, this.status, numbers, attention, words);
-    frame.body.append(this.choice, this.quiz.element, this.picture, this.player.element);
+    frame.body.append(this.choice, this.quiz.element, this.picture, this.sentence.element, this.player.element);
     this.player.element.classList.add("llm-timeline");
     new ResizeObserver(debounce(() => this.update(), 100)).observe(frame.body);
   }
@@ -97,6 +99,12 @@ class FilmView {
     frame.tell(this.film ? "" : frame.t(films.get(state.film) === null ? "not_loaded" : "loading", { name }));
   }
 
+  /** State from the address; where it holds a sentence, the page leaps to that. */
+  arrive(state) {
+    this.leap = "sentence" in state;
+    this.apply(state);
+  }
+
   /** A change made by the reader. @param {Record<string, any>} change */
   change(change) {
     this.apply(change);
@@ -104,8 +112,9 @@ class FilmView {
     this.frame.remember();
   }
 
-  /** What to say of a change: the cell that was chosen, or the moment. */
+  /** What to say of a change: the cell that was chosen, or the moment; a sentence is read aloud later. */
   spoken(change) {
+    if ("sentence" in change) return "";
     return "row" in change || "head" in change ? this.attention.readout.textContent : this.status.textContent;
   }
 
@@ -116,7 +125,15 @@ class FilmView {
     if (other && change.film !== this.state.film) Object.assign(this.state, other.state);
     for (const name of ["step", "layer", "head", "row", "column"]) this.state[name] = whole(name);
     this.state.group = change.group ?? this.state.group;
+    if ("sentence" in change) this.keep(change.sentence);
     this.update();
+  }
+
+  /** A sentence for the past models; the address holds it if it is not the usual one. */
+  keep(sentence) {
+    this.sentence.set(sentence);
+    if (this.sentence.changed) this.state.sentence = this.sentence.sentence;
+    else delete this.state.sentence;
   }
 
   get film() {
@@ -130,7 +147,7 @@ class FilmView {
     this.tellState();
     this.frame.body.classList.toggle("llm-loading", !film && this.films.get(state.film) !== null);
     this.picture.hidden = this.player.element.hidden = this.quiz.element.hidden = !film;
-    if (!film) return;
+    if (!film) return this.sentence.hide();
     this.index = nearest(film.moments, state.step);
     const moment = film.moments[this.index];
     state.step = moment.step;
@@ -142,6 +159,9 @@ class FilmView {
     this.attention.draw(film, moment, state);
     this.words.draw(film, moment, state);
     this.quiz.ask(film);
+    this.sentence.show(film, this.index, (step) => nearest(film.moments, step));
+    if (this.leap) setTimeout(() => this.sentence.element.scrollIntoView());
+    this.leap = false;
     this.frame.redrawTable?.();
   }
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from llm.films import FORMAT, Film, load_film, shipped_films
+from llm.views.film_past import NAME, PastModels, past_models
 from llm.views.view import View, strings
 
 SCORES = ("previous", "induction", "answer")  # of each head, in every moment
@@ -16,8 +17,10 @@ class TrainingFilmView(View):
     """Films of training: loss and floor, kinds of word, a sample, attention, embeddings.
 
     ``films`` are a :class:`llm.Film`, what its ``to_dict`` gives, or names and paths for
-    :func:`llm.films.load_film`; without any, all that come with the book. Raises ``ValueError`` for
-    something else, for a film without moments and for two films of one name.
+    :func:`llm.films.load_film`; without any, all that come with the book. With the storyteller's
+    the reader can let six ``past_models`` read a text: by default on the site, in a notebook only
+    if asked, since they add 5 MB to its output. Raises ``ValueError`` for something else, for a
+    film without moments and for two films of one name.
 
     >>> TrainingFilmView("storyteller")
     TrainingFilmView(storyteller: 30 moments to step 8000)
@@ -25,8 +28,14 @@ class TrainingFilmView(View):
 
     name = "film"
 
-    def __init__(self, *films: Film | dict | str | Path, anchor: str | None = None):
+    def __init__(
+        self,
+        *films: Film | dict | str | Path,
+        past_models: bool | None = None,
+        anchor: str | None = None,
+    ):
         super().__init__(anchor)
+        self.past_models = past_models
         self.films = [_film(film) for film in films or shipped_films()]
         names = [film["name"] for film in self.films]
         if not names:
@@ -42,13 +51,29 @@ class TrainingFilmView(View):
         return f"TrainingFilmView({'; '.join(films)})"
 
     def payload(self, inline: bool = True) -> dict:
-        """For each film its name and what is shown of it first."""
+        """For each film its name and what is shown of it first; what there is of past models."""
         films = [{"name": f["name"], "file": _file(f), "state": _state(f)} for f in self.films]
-        return {"films": films}
+        past = self._past(inline)
+        if isinstance(past, PastModels):
+            return {"films": films, "past": past.spec(inline)}
+        return {"films": films, "past": None if past is None else {"reason": past}}
 
     def shared(self, inline: bool = True) -> dict[str, str]:
-        """The films, packed."""
-        return {_file(film): _packed(film) for film in self.films}
+        """The films and the past models, packed."""
+        past = self._past(inline)
+        models = past.files(inline) if isinstance(past, PastModels) else {}
+        return {_file(film): _packed(film) for film in self.films} | models
+
+    def _past(self, inline: bool) -> PastModels | str | None:
+        """The past models, or why they are not here ("": not asked for); None without their film."""
+        if NAME not in [film["name"] for film in self.films]:
+            return None
+        if not (self.past_models or (self.past_models is None and not inline)):
+            return ""
+        try:
+            return past_models()
+        except ValueError as error:
+            return str(error)
 
     def describe(self) -> str:
         """A line for each moment of the first film."""

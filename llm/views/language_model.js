@@ -63,9 +63,15 @@ export class LanguageModel {
     return new TextDecoder().decode(Uint8Array.from(bytes));
   }
 
-  /** A token as it is shown: each character can be seen. @param {number} id */
+  /** A token with a sign for each character that could not be seen. @param {number} id */
   label(id) {
     return visible(new TextDecoder().decode(this.bytes(id)));
+  }
+
+  /** A token as a word in a sentence: without the space before it, special ones without signs. */
+  word(id) {
+    const special = this.special.get(id);
+    return special ? special.replace(/^<\||\|>$/g, "") : this.label(id).replace(/^␣(?=.)/u, "");
   }
 
   /**

@@ -109,6 +109,21 @@ def _bytes(weights: np.ndarray, kind: str) -> bytes:
     return scales.astype("<f4").tobytes() + whole.tobytes()
 
 
+def tokens_of(model: Transformer, tokenizer, text: str) -> list[int]:
+    """The ids of ``text`` as the views read it, at most ``max_seq_len``: the end of a long text.
+
+    The begin token stands before it where there is one; characters without an id are left out.
+    """
+    room = model.config.max_seq_len
+    if isinstance(tokenizer, CharTokenizer):
+        known = set(tokenizer.vocab.values())
+        return tokenizer.encode("".join(c for c in text if c in known))[-room:]
+    begin = tokenizer.special_tokens.get("<|begin|>")
+    if begin is None:
+        return tokenizer.encode(text)[-room:]
+    return [begin, *tokenizer.encode(text)[-(room - 1) :]]
+
+
 def story_words() -> str:
     """The lists that the stories choose from, as JSON for `stories.js`."""
     from llm.story_words import WORDS

@@ -2,15 +2,14 @@
 
 import { button, h } from "./parts.js";
 
-const PAUSE = 700;
-
 export class Player {
   /**
    * @param {import("./frame.js").Frame} frame
    * @param {(index: number) => void} show  told of each moment that the reader chooses
+   * @param {number} [pace]  milliseconds from moment to moment
    */
-  constructor(frame, show) {
-    Object.assign(this, { frame, show, at: 0, last: 0, timer: null });
+  constructor(frame, show, pace = 700) {
+    Object.assign(this, { frame, show, pace, at: 0, last: 0, timer: null });
     this.back = button(frame.t("previous"), () => this.choose(this.at - 1));
     this.play = button(frame.t("play"), () => this.toggle());
     this.next = button(frame.t("next"), () => this.choose(this.at + 1));
@@ -41,7 +40,7 @@ export class Player {
     if (this.timer) return this.stop();
     if (this.at === this.last) this.show(0);
     this.play.textContent = this.frame.t("pause");
-    this.timer = setInterval(() => this.tick(), PAUSE);
+    this.timer = setInterval(() => this.tick(), this.pace);
   }
 
   tick() {

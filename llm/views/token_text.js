@@ -3,7 +3,7 @@
 /** @typedef {import("./bpe.js").Token} Token */
 /** @typedef {{label: string, partial: {part: number, whole: number, character: string} | null}} Span */
 
-const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u007f": "␡", "\u00a0": "⍽" };
+const UNSEEN_SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u007f": "␡", "\u00a0": "⍽" };
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Zs}\p{Variation_Selector}]/gu;
 
 /**
@@ -11,13 +11,13 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Zs}\p{Variation_Selector}]/gu;
  * @param {string} text
  */
 export function visible(text) {
-  return text.replace(UNSEEN, sign).replace(/^\p{M}/u, "◌$&");
+  return text.replace(UNSEEN, signOf).replace(/^\p{M}/u, "◌$&");
 }
 
 /** @param {string} character */
-function sign(character) {
+function signOf(character) {
   const code = character.codePointAt(0);
-  if (SIGNS[character]) return SIGNS[character];
+  if (UNSEEN_SIGNS[character]) return UNSEEN_SIGNS[character];
   if (code < 32) return String.fromCodePoint(0x2400 + code);
   return `⟨${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }

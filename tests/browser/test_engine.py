@@ -16,7 +16,7 @@ from llm.model import Transformer
 from llm.output import softmax, temperature_scale, top_k_filter, top_p_filter
 from llm.pretrained import model_table
 from llm.tokenization import BPETokenizer, CharTokenizer
-from llm.views.language_model import ViewModel
+from llm.views.language_model import ViewModel, tokens_of
 
 pytestmark = pytest.mark.browser
 
@@ -51,17 +51,6 @@ def page(chromium_browser, tmp_path_factory):
     page.close()
 
 
-def tokens(model, tokenizer, text: str) -> list[int]:
-    """The ids as views read them: begin token, the end of the text, unknown letters left out."""
-    if isinstance(tokenizer, CharTokenizer):
-        known = set(tokenizer.vocab.values())
-        ids = tokenizer.encode("".join(c for c in text if c in known))
-        return ids[-model.config.max_seq_len :]
-    ids = tokenizer.encode(text)[-(model.config.max_seq_len - 1) :]
-    begin = tokenizer.special_tokens.get("<|begin|>")
-    return [begin, *ids] if begin is not None else ids
-
-
 def python_acts(model, ids, edits=None) -> dict[str, np.ndarray]:
     with torch.no_grad(), trace(model, edits) as found:
         model(torch.tensor([ids]))
@@ -85,7 +74,7 @@ def test_shipped_models_agree_with_pytorch(page, name):
     assert len(TEXTS) == 20
     lengths = set()
     for text in TEXTS:
-        expected = tokens(model, tokenizer, text)
+        expected = tokens_of(model, tokenizer, text)
         ids = page.evaluate("text => model.encode(text).ids", text)
         assert ids == expected, text
         if not ids:
@@ -105,7 +94,7 @@ def test_greedy_continuations_agree(page, name):
     """200 tokens, past the window, with the cache in use."""
     model, tokenizer = load(name)
     put_model(page, ViewModel(name, model, tokenizer), inline=False)
-    ids = tokens(model, tokenizer, "Once there was a" if "story" in name else "The ")
+    ids = tokens_of(model, tokenizer, "Once there was a" if "story" in name else "The ")
     expected = generate(model, torch.tensor([ids]), 200, temperature=0)[0].tolist()
     found = page.evaluate(
         """ids => {
@@ -129,7 +118,7 @@ def test_eight_bits_hardly_change_the_prediction(page, name, capsys):
     changed = positions = 0
     nats = 0.0
     for text in texts:
-        ids = tokens(model, tokenizer, text)
+        ids = tokens_of(model, tokenizer, text)
         exact = torch.from_numpy(python_acts(model, ids)["logits"])
         coarse = torch.from_numpy(acts(page, ids)["logits"].copy())
         changed += int((exact.argmax(-1) != coarse.argmax(-1)).sum())
