@@ -37,6 +37,18 @@ VERSIONS = f"""
 from importlib.metadata import version
 {{name: version(name) for name in {list(COLAB)}}}
 """
+LIVE = """
+import torch
+
+from llm import GPT, TrainConfig, Trainer, live_training
+
+data = torch.arange(400) % 7
+model = GPT(vocab_size=7, max_seq_len=16, d_model=8, n_layers=1, n_heads=1)
+live = live_training(Trainer(model, data, data, TrainConfig(steps=5, batch_size=2, seq_len=8)))
+live.start()
+live.wait(60)
+live.panel.message.value, live.error
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +68,17 @@ def wheel(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def cells(python, wheel, tmp_path_factory) -> list[nbformat.NotebookNode]:
-    """The cells of a notebook that has set itself up, said its versions and shown the views."""
+    """Those of a notebook that has set itself up, said its versions, trained, shown the views."""
     codes = [f"from llm import views\n\nviews.{view}" for view in VIEWS]
     path = tmp_path_factory.mktemp("empty") / "views.ipynb"
-    environments.write_notebook(path, environments.bootstrap(), VERSIONS, *codes)
+    environments.write_notebook(path, environments.bootstrap(), VERSIONS, LIVE, *codes)
     return environments.execute(python, path, LLM_BOOK_SOURCE=wheel).cells
 
 
 @pytest.fixture
 def frame(request, cells, chromium_browser, tmp_path) -> Iterator[Frame]:
     """A view's output from the saved notebook, alone in a frame without rights."""
-    notebook = nbformat.v4.new_notebook(cells=[cells[2 + VIEWS.index(request.param)]])
+    notebook = nbformat.v4.new_notebook(cells=[cells[3 + VIEWS.index(request.param)]])
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,">'
     inner = html.escape(head + body, quote=True)
@@ -86,8 +98,13 @@ def test_pip_leaves_what_colab_has(cells):
     assert eval(versions.outputs[0].data["text/plain"]) == COLAB
 
 
+def test_training_with_buttons_works_with_old_widgets(cells):
+    assert "Finished at step 5." in cells[2].outputs[0].data["text/plain"]
+    assert cells[2].outputs[0].data["text/plain"].endswith("None)")
+
+
 def test_every_view_gives_html_text_and_picture(cells):
-    for view, cell in zip(VIEWS, cells[2:], strict=True):
+    for view, cell in zip(VIEWS, cells[3:], strict=True):
         (output,) = cell.outputs
         assert set(output.data) == {"text/html", "text/plain", "image/png"}, view
 
