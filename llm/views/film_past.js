@@ -5,7 +5,7 @@ import { Reading } from "./reading.js";
 import { loadModel } from "./language_model.js";
 import { surprises } from "./token_strip.js";
 
-const SLICE = 12; // tokens that are read at once
+const AT_ONCE = 12; // tokens that are read at once
 const GOES_ON = 12; // tokens that a model adds
 
 /** Let the page answer. */
@@ -27,8 +27,8 @@ export class PastReading extends Reading {
     const { vocab_size: V } = this.model.config;
     const cache = new Cache();
     this.logits = new Float32Array(this.length * V);
-    for (let at = 0; at < this.length && !stale(); at += SLICE) {
-      this.logits.set(this.model.transformer.forward(this.ids.slice(at, at + SLICE), { cache }), at * V);
+    for (let at = 0; at < this.length && !stale(); at += AT_ONCE) {
+      this.logits.set(this.model.transformer.forward(this.ids.slice(at, at + AT_ONCE), { cache }), at * V);
       await breath();
     }
     this.surprise = surprises(this.ids, this.logits, V);

@@ -46,9 +46,17 @@ export class FilmRow {
     this.mean.textContent = reading.mean === null ? "" : frame.t("past_mean", { nats: reading.mean });
     const tokens = reading.ids.map((id, t) => ({ label: reading.model.label(id), surprise: reading.surprise[t] }));
     this.strip.draw(tokens, position, (token) => this.said(token));
+    this.reveal();
     this.readout.textContent = this.said(tokens[position]);
     this.next.replaceChildren(...this.bars(reading, position));
     this.added.replaceChildren(h("span", { class: "llm-legend" }, frame.t("past_added")), h("span", {}, this.goesOn(reading)));
+  }
+
+  /** Scroll the strip, where it is too low for the text, to the chosen token. */
+  reveal() {
+    const { element } = this.strip;
+    const chosen = element.querySelector("[aria-selected=true]");
+    element.scrollTop = chosen.offsetTop - (element.clientHeight - chosen.offsetHeight) / 2;
   }
 
   /** A token with its surprise, in words. @param {import("./token_strip.js").StripToken} token */
@@ -67,7 +75,7 @@ export class FilmRow {
     const width = (p) => `inline-size: ${(p * 100).toFixed(1)}%`;
     return order.slice(0, LIKELIEST).map((id) => {
       const real = truth?.get(id) ?? 0;
-      const hollow = truth ? [h("span", { class: "llm-past-true", style: width(real) })] : [];
+      const hollow = real ? [h("span", { class: "llm-past-true", style: width(real) })] : [];
       const told = truth ? h("span", { class: "llm-hidden" }, frame.t("past_truly", { p: percent(real) })) : "";
       return h("li", {},
         h("span", { class: "llm-past-word" }, reading.model.label(id)),

@@ -26,7 +26,7 @@ export class FilmSentence {
     this.models = new PastModels(frame, past);
     this.usual = this.sentence = past.examples[0][1];
     this.rows = new Map(past.steps.map((step) => [step, this.row(step)]));
-    this.start = button(this.offer(), () => this.load(), { class: "llm-button llm-main" });
+    this.start = button(this.offer(), () => this.load());
     this.progress = h("p", { class: "llm-message", tabindex: -1, hidden: true });
     this.truth = h("p", { class: "llm-message", hidden: true });
     this.legend = h("p", { class: "llm-legend", hidden: true }, frame.t("past_legend"));
