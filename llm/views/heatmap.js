@@ -84,6 +84,7 @@ export class PixelMap extends Heatmap {
     super(label, choose);
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.svg.setAttribute("preserveAspectRatio", "none");
+    for (const line of this.cross) line.setAttribute("vector-effect", "non-scaling-stroke");
     this.svg.append(...this.cross);
     this.element.classList.add("llm-pixels");
     this.element.prepend(this.canvas);

@@ -42,14 +42,28 @@ export function snapshot(element) {
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
   const nodes = [...element.querySelectorAll(":not(svg *)")];
   const frame = around(nodes);
-  const draw = (node) => [boxShape(node, frame), ...(node.matches("svg") ? [drawing(node, frame)] : textShapes(node, frame))];
-  const shapes = nodes.flatMap(draw);
+  const draw = (node) => [boxShape(node, frame), ...shapes(node, frame)];
+  const drawn = nodes.flatMap(draw);
   element.hidden = hidden;
   element.style.maxBlockSize = "";
   const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
-  svg.append(svgElement("rect", { width, height, fill: paper }), ...shapes.filter(Boolean));
+  svg.append(svgElement("rect", { width, height, fill: paper }), ...drawn.filter(Boolean));
   return new XMLSerializer().serializeToString(svg);
+}
+
+/** What an element shows inside its box. */
+function shapes(node, frame) {
+  if (node.matches("svg")) return [drawing(node, frame)];
+  return node.matches("canvas") ? [painting(node, frame)] : textShapes(node, frame);
+}
+
+/** A painting inside the element, as a picture of its pixels. @param {HTMLCanvasElement} canvas */
+function painting(canvas, frame) {
+  const { x, y, width, height } = canvas.getBoundingClientRect();
+  if (!width || !canvas.width) return null;
+  const place = { x: x - frame.x, y: y - frame.y, width, height, preserveAspectRatio: "none" };
+  return svgElement("image", { ...place, href: canvas.toDataURL(), style: "image-rendering: pixelated" });
 }
 
 /** A drawing inside the element, with the colours and letters that the page gives it. @param {SVGSVGElement} svg */
