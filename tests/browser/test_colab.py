@@ -26,6 +26,7 @@ pytestmark = pytest.mark.browser
 VIEWS = [  # a line for each, as in a cell; what is typed or pressed first must change the view
     'TokenizerView("The cat sat on the mat.")',
     'TrainingFilmView("storyteller")',
+    'Quiz("tokenization")',
 ]
 COLAB = {  # of constraints-colab.txt, with the torch of .venv
     name: version
