@@ -24,9 +24,8 @@ export function withCode(text) {
 function sign(frame, element, mark, right) {
   element.classList.toggle("llm-right", right === true);
   element.classList.toggle("llm-wrong", right === false);
-  mark.hidden = right === null;
-  mark.textContent = right === null ? "" : right ? "✓" : "✗";
-  mark.setAttribute("aria-label", right === null ? "" : frame.t(right ? "mark_right" : "mark_wrong"));
+  const signed = () => h("span", { role: "img", "aria-label": frame.t(right ? "mark_right" : "mark_wrong") }, right ? "✓" : "✗");
+  mark.replaceChildren(...(right === null ? [] : [signed()]));
 }
 
 /** Choices to mark, one or several. What is given is the list of their places. */
@@ -36,7 +35,7 @@ export class Choices {
     Object.assign(this, { frame, asked });
     const type = asked.kind === "one" ? "radio" : "checkbox";
     this.inputs = asked.choices.map(() => h("input", { type, name }));
-    this.marks = asked.choices.map(() => h("span", { class: "llm-mark", role: "img" }));
+    this.marks = asked.choices.map(() => h("span", { class: "llm-mark" }));
     this.elements = asked.choices.map((text, i) =>
       h("label", { class: "llm-option" }, this.inputs[i], h("span", {}, ...withCode(text)), this.marks[i]));
   }
@@ -93,7 +92,7 @@ export class NumberField {
     Object.assign(this, { frame, asked });
     this.input = h("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: "false" });
     const label = h("label", { for: id }, frame.t("number_label"));
-    this.sign = h("span", { class: "llm-mark", role: "img" });
+    this.sign = h("span", { class: "llm-mark" });
     this.element = h("div", { class: "llm-number-field" }, label, this.input, this.sign);
     this.elements = [this.element];
   }
