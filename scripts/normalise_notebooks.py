@@ -59,8 +59,8 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
     count = 0
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
-        if not is_bootstrap(cell):
-            cell.metadata = {key: cell.metadata[key] for key in ("tags",) if key in cell.metadata}
+        kept = BOOTSTRAP_METADATA if is_bootstrap(cell) else {"tags"}
+        cell.metadata = {key: cell.metadata[key] for key in kept if key in cell.metadata}
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count

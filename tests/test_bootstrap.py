@@ -177,6 +177,7 @@ def test_the_normaliser_puts_the_cell_before_the_first_code_cell_once():
     notebook.cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1")]
     for _ in range(2):
         normalise_notebooks.put_bootstrap(notebook)
+        notebook.cells[1].metadata["execution"] = {"iopub.status.busy": "2026-11-24T18:37:43Z"}
         normalise_notebooks.normalise(notebook)
     assert [cell.source for cell in notebook.cells] == ["# Title", bootstrap(), "1"]
     assert [cell.id for cell in notebook.cells] == ["cell-000", "cell-001", "cell-002"]
