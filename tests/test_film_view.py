@@ -4,18 +4,23 @@ import base64
 import gzip
 import json
 import re
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import torch
 from handmade_film import HOSTILE, STEPS, TOKENS, digit, handmade_film
-from past_oracle import unpacked
+from past_oracle import surprises, unpacked
 
 from llm import load
 from llm.data import stories
 from llm.films import save_film, shipped_films
+from llm.story_words import WORDS
 from llm.views import TrainingFilmView, film_past, film_view
 from llm.views.film_past import past_models
 from llm.views.language_model import ViewModel, tokens_of
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +171,17 @@ def test_eight_bits_hardly_change_what_past_models_say(capsys):
         lines.append(f"{model.name}: top-1 {changed / positions:.2%}, KL {nats / positions:.6f}")
     with capsys.disabled():
         print("", *lines, sep="\n")
+
+
+def test_what_the_chapter_says_of_past_models_is_so():
+    """The two links of its question: Tom takes the kite; then he gives it to Rosa."""
+    text = (ROOT / "chapters" / "training.ipynb").read_text(encoding="utf-8")
+    links = re.findall(r"#film\?(film=storyteller&step=1000&sentence=[^\\]*)", text)
+    took, gave = (parse_qs(link)["sentence"][0] for link in links)
+    tokenizer = past_models().final.tokenizer
+    words = [tokenizer.decode([i]) for i in surprises(1000, gave)[1].topk(4).indices.tolist()]
+    assert words[3] == " Rosa" and {word.strip() for word in words} <= set(WORDS.she)
+    assert surprises(1000, took)[1].argmax() == tokenizer.encode(" Tom")[0]
+    (rosa,) = tokenizer.encode(" Rosa")
+    sure = [step for step in unpacked() if surprises(step, gave)[1][rosa] > 0.99]
+    assert sure == [1400, 3000, 7000]
