@@ -215,6 +215,23 @@ def _others(square):
     return square[~square.new_ones(square.shape).diag().diag().bool()]
 
 
+def position_waves(table) -> Figure:
+    """A table of positions ``(T, C)`` as a map, and the product of row 0 with every other."""
+    with figure_style():
+        figure = Figure(figsize=(8.0, 3.2))
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
+        left.grid(False)
+        picture = left.imshow(table, aspect="auto", vmin=-1, vmax=1)
+        left.set(xlabel="features", ylabel="positions")
+        figure.colorbar(picture, ax=left, shrink=0.7)
+        products = table @ table[0]  # (T)
+        right.plot(range(len(products)), products, color=MARKS["q"], linewidth=2)
+        right.set(xlabel="distance", ylabel="product of two positions")
+    shown = (f"{k}: {float(products[k]):.2f}" for k in range(0, len(products), 16))
+    figure.description = f"Product of two positions at distance {', '.join(shown)}"
+    return figure
+
+
 def clock_hands(turns: Sequence[float], n_positions: int) -> Figure:
     """A dial for each position; hand i turns clockwise by ``turns[i]`` degrees a position."""
     styles = list(zip(MARKS.values(), (1.0, 0.65, 0.45, 0.3), (2.6, 4.5, 2, 2), strict=True))
