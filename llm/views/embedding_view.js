@@ -12,6 +12,11 @@ import { WordTable } from "./word_table.js";
 const NEAR = 8; // neighbours that are listed
 const OFFERED = [0, 3, 9, 40]; // ranks of the neighbours between which the reader chooses
 
+/** Whether a label is a whole word, not a piece of one in quotes. @param {string} label */
+function isWord(label) {
+  return /^\p{L}+$/u.test(label);
+}
+
 /** @param {import("./frame.js").Frame} frame */
 export function mount(frame) {
   const view = new EmbeddingView(frame);
@@ -51,7 +56,7 @@ class EmbeddingView {
     this.near = h("section", { class: "llm-part" }, h("p", { class: "llm-subtitle" }, frame.t("near_title")), this.list);
     const word = h("section", { class: "llm-column" }, this.field.element, examples, this.message, this.prediction.element, this.near);
     const map = h("section", { class: "llm-part" }, h("p", { class: "llm-subtitle" }, frame.t("map_title")), h("p", { class: "llm-legend" }, frame.t("map_legend")), this.map.element);
-    this.picture = h("div", { class: "llm-column llm-embedding" }, word, this.sum.element, map);
+    this.picture = h("div", { class: "llm-column llm-embedding" }, h("div", { class: "llm-pair" }, word, this.sum.element), map);
     frame.body.append(this.offered, this.choice, this.picture);
     new ResizeObserver(() => this.resized()).observe(frame.body);
   }
@@ -95,7 +100,10 @@ class EmbeddingView {
     for (const name of ["word", "a", "b", "c"]) if (name in change) state[name] = Array.from(String(change[name])).slice(0, 40).join("");
     if (Object.hasOwn(this.frame.data.files, change.table)) state.table = change.table;
     for (const name of ["without", "shown"]) if (name in change) state[name] = Number(change[name]) ? 1 : 0;
-    if (this.frame.data.groups.some(([group]) => group === change.group)) state.group = change.group;
+    const { groups } = this.frame.data;
+    const [home] = groups.find(([, words]) => words.includes(state.word)) ?? [];
+    if ("word" in change && home) state.group = home;
+    if (groups.some(([group]) => group === change.group)) state.group = change.group;
     if (state.table !== "trained") this.load(state.table);
     this.update();
   }
@@ -138,15 +146,16 @@ class EmbeddingView {
     const key = `${state.word} ${state.table}`;
     if (this.prediction.element.hidden || this.asked === key) return;
     this.asked = key;
-    const ranked = table.nearest(table.rows[id], OFFERED.at(-1) + 1, [id]);
-    const offered = OFFERED.filter((rank) => rank < ranked.length).map((rank) => table.labels[ranked[rank].id]);
-    const right = offered[0];
+    const words = table.nearest(table.rows[id], table.labels.length, [id]).map((each) => table.labels[each.id]).filter(isWord);
+    const offered = OFFERED.filter((rank) => rank < words.length).map((rank) => words[rank]);
+    const [right] = offered;
     const choices = offered.toSorted();
     this.prediction.ask(frame.t("ask", { word: isolate(state.word) }), choices.map(isolate), (chosen) => {
       this.change({ shown: 1 });
-      this.frame.tell("");
-      this.message.textContent = `${frame.t(choices[chosen] === right ? "right" : "wrong")} ${this.message.textContent}`;
-      this.frame.announce(this.message.textContent);
+      const verdict = frame.t(choices[chosen] === right ? "right" : "wrong", { word: isolate(right) });
+      this.message.textContent = `${verdict} ${this.message.textContent}`;
+      frame.announce(this.message.textContent);
+      this.field.input.focus();
     });
   }
 

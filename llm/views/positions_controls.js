@@ -6,7 +6,7 @@ import { HEADS, minus } from "./positions_math.js";
 /** What is set in each kind. */
 const SHOWN = {
   sinusoidal: ["p", "k", "pair", "d", "theta"], offset: ["p", "k", "d", "theta"], learned: ["p", "k"],
-  rope: ["p", "k", "pair", "d", "theta"], alibi: ["k", "head"],
+  rope: ["p", "k", "pair", "d", "theta"], alibi: ["p", "k", "head"],
 };
 
 export class PlaceControls {
@@ -41,7 +41,7 @@ export class PlaceControls {
     const { p, k, d } = state;
     const last = room - 1;
     const ends = { p: [Math.max(0, -k), Math.min(last, last - k)], k: [-p, last - p], pair: [0, d / 2 - 1], head: [1, HEADS] };
-    if (state.kind === "alibi") ends.k = [-p, 0];
+    if (state.kind === "alibi") Object.assign(ends, { p: [-k, last], k: [-p, 0] });
     for (const [name, { input, output, element }] of this.parts) {
       element.hidden = !SHOWN[state.kind].includes(name);
       if (output) {

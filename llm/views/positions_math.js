@@ -45,7 +45,7 @@ export function exactly(value, digits = 4) {
 
 /** A number with as many digits as tell something, however small or large it is. @param {number} value */
 export function telling(value) {
-  if (value === 0 || (Math.abs(value) >= 0.01 && Math.abs(value) < 1000)) return exactly(value);
+  if (value === 0 || (Math.abs(value) >= 0.1 && Math.abs(value) < 1000)) return exactly(value);
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
   return Number(value.toPrecision(4)).toString().replaceAll("-", "−");
 }

@@ -91,7 +91,7 @@ class PositionsView {
     if (bases.includes(Number(change.theta))) state.theta = Number(change.theta);
     for (const name of ["p", "k", "pair", "head"]) if (name in change) state[name] = whole(name);
     state.p = within(state.p, 0, this.room() - 1);
-    state.k = within(state.k, -state.p, this.room() - 1 - state.p);
+    state.k = within(state.kind === "alibi" ? -Math.abs(state.k) : state.k, -state.p, this.room() - 1 - state.p);
     state.pair = within(state.pair, 0, state.d / 2 - 1);
     state.head = within(state.head, 1, HEADS);
     this.update();
