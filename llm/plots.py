@@ -193,7 +193,7 @@ def cosine_maps(groups: Mapping[str, Sequence[str]], tables: Mapping[str, Sequen
     ]
     told = []
     with figure_style():
-        figure = Figure(figsize=(8.0, 4.0))
+        figure = Figure(figsize=(6.4, 3.3))
         panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
         for axes, (title, table) in zip(panels, tables.items(), strict=True):
             unit = table / table.norm(dim=-1, keepdim=True)

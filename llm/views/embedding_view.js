@@ -14,7 +14,7 @@ const OFFERED = [0, 3, 9, 40]; // ranks of the neighbours between which the read
 
 /** Whether a label is a whole word, not a piece of one in quotes. @param {string} label */
 function isWord(label) {
-  return /^\p{L}+$/u.test(label);
+  return /^\p{L}{3,}$/u.test(label);
 }
 
 /** @param {import("./frame.js").Frame} frame */

@@ -24,7 +24,7 @@ export class FilmWords {
     if (!groups.includes(state.group)) state.group = groups[0];
     if (film.words !== this.known) this.build(film.words, groups);
     this.legend.querySelector(`input[value="${CSS.escape(state.group)}"]`).checked = true;
-    const side = this.side = Math.min(WIDEST, this.element.clientWidth || WIDEST);
+    const side = this.side = Math.min(WIDEST, this.svg.clientWidth || WIDEST);
     this.svg.setAttribute("viewBox", `0 0 ${side} ${side}`);
     const place = (value) => side / 2 + (value / 1000) * (side / 2 - 24);
     const places = moment.points.map(([x, y]) => [place(x), place(-y)]);

@@ -281,7 +281,7 @@ def test_sliders_and_lists_work_by_keys(page):
     assert sums(page)[1].startswith("p = 21:")
     page.keyboard.press("End")
     assert sums(page)[1].startswith("p = 121:")  # p + k is the last
-    page.get_by_label("Distance k to the other").focus()
+    page.get_by_label("Distance k", exact=True).focus()
     page.keyboard.press("Home")
     assert sums(page)[2].startswith("p + k = 0:")
     page.get_by_label("Features", exact=True).select_option("32")
