@@ -41,7 +41,7 @@ export class FilmWords {
   /** Put the names of some points where none covers another. @param {[number, number][]} places */
   label(places, chosen) {
     const order = chosen.toSorted((a, b) => places[a][1] - places[b][1]);
-    const lines = spread(order.map((i) => places[i][1] + 5), this.side - 6);
+    const lines = stackLines(order.map((i) => places[i][1] + 5), this.side - 6);
     order.forEach((i, place) => {
       const [x, y] = places[i];
       const left = x > this.side - ROOM;
@@ -81,7 +81,7 @@ function neighbour(places, from) {
 }
 
 /** Heights for lines of text, each below the one before, and all above the end. @param {number[]} heights */
-function spread(heights, end) {
+function stackLines(heights, end) {
   const lines = [];
   for (const height of heights) lines.push(Math.max(height, (lines.at(-1) ?? 0) + LINE));
   for (let i = lines.length - 1, limit = end; i >= 0; i--, limit = lines[i + 1] - LINE) lines[i] = Math.min(lines[i], limit);
