@@ -8,10 +8,12 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import cos, radians, sin
 
 import matplotlib.figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch
 
 from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text_twin
 
@@ -177,6 +179,73 @@ def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
     figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    return figure
+
+
+def cosine_maps(groups: Mapping[str, Sequence[str]], tables: Mapping[str, Sequence]) -> Figure:
+    """How alike the words of some groups are: for each table the cosines of all with all.
+
+    Each table holds a vector for each word, in the order of the groups.
+    """
+    ends = list(accumulate(len(words) for words in groups.values()))
+    blocks = [
+        slice(end - len(words), end) for end, words in zip(ends, groups.values(), strict=True)
+    ]
+    told = []
+    with figure_style():
+        figure = Figure(figsize=(6.4, 3.3))
+        panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+        for axes, (title, table) in zip(panels, tables.items(), strict=True):
+            unit = table / table.norm(dim=-1, keepdim=True)
+            cosines = unit @ unit.T  # (words, words)
+            picture = axes.imshow(cosines.numpy(), vmin=0, vmax=1)
+            axes.grid(False)
+            axes.set(title=title, xticks=[])
+            axes.set_yticks([(b.start + b.stop - 1) / 2 for b in blocks], list(groups))
+            means = [float(_others(cosines[block, block]).mean()) for block in blocks]
+            told.append((title, zip(groups, means, strict=True)))
+        figure.colorbar(picture, ax=panels, shrink=0.6, label="cosine")
+    lists = (f"{title}: {', '.join(f'{g} {m:.2f}' for g, m in row)}" for title, row in told)
+    figure.description = f"Mean cosine within a group. {'; '.join(lists)}"
+    return figure
+
+
+def _others(square):
+    """The entries of a square that do not lie on its diagonal."""
+    return square[~square.new_ones(square.shape).diag().diag().bool()]
+
+
+def position_waves(table) -> Figure:
+    """A table of positions ``(T, C)`` as a map, and the product of row 0 with every other."""
+    with figure_style():
+        figure = Figure(figsize=(8.0, 3.2))
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
+        left.grid(False)
+        picture = left.imshow(table.numpy(), aspect="auto", vmin=-1, vmax=1)
+        left.set(xlabel="features", ylabel="positions")
+        figure.colorbar(picture, ax=left, shrink=0.7)
+        products = (table @ table[0]).numpy()  # (T)
+        right.plot(range(len(products)), products, color=MARKS["q"], linewidth=2)
+        right.set(xlabel="distance", ylabel="product of two positions")
+    shown = (f"{k}: {float(products[k]):.2f}" for k in range(0, len(products), 16))
+    figure.description = f"Product of two positions at distance {', '.join(shown)}"
+    return figure
+
+
+def clock_hands(turns: Sequence[float], n_positions: int) -> Figure:
+    """A dial for each position; hand i turns clockwise by ``turns[i]`` degrees a position."""
+    styles = list(zip(MARKS.values(), (1.0, 0.65, 0.45, 0.3), (2.6, 4.5, 2, 2), strict=True))
+    with figure_style():
+        figure = Figure(figsize=(1.25 * n_positions, 1.75))
+        for p, axes in enumerate(figure.subplots(1, n_positions)):
+            axes.add_patch(Circle((0, 0), 1.12, fill=False, edgecolor=MUTED["light"]))
+            for turn, (colour, length, width) in zip(turns, styles, strict=False):
+                x, y = length * sin(radians(p * turn)), length * cos(radians(p * turn))
+                axes.plot([0, x], [0, y], color=colour, linewidth=width, solid_capstyle="round")
+            axes.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal", title=f"{p}")
+            axes.axis("off")
+    hands = " and ".join(f"{turn:g}°" for turn in turns)
+    figure.description = f"Dials for positions 0 to {n_positions - 1}; hands turn by {hands} each"
     return figure
 
 

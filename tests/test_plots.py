@@ -1,10 +1,13 @@
 """Figures: what they show is what they were given, and two can stand on one page."""
 
+import math
 import re
 
+import pytest
+import torch
 from handmade_film import handmade_film
 
-from llm import plots
+from llm import SinusoidalPositionalEncoding, plots
 from llm.history import History
 
 RUN = [
@@ -32,6 +35,44 @@ def test_stairs_show_the_shares_of_the_film():
     assert list(above.get_lines()[1].get_ydata()) == [0.2, 0.2, 0.2, 1.0]
     assert [round(float(y), 2) for y in below.get_lines()[0].get_ydata()] == [0.3, 0.4, 0.5, 0.6]
     assert figure.description.endswith("pronoun 10, owner 1000")
+
+
+def test_maps_of_cosines_hold_every_pair_and_name_the_groups():
+    table = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0], [0.0, -1.0]])
+    groups = {"first": ["a", "b"], "second": ["c", "d"]}
+    figure = plots.cosine_maps(groups, {"new": table, "old": table.flip(0)})
+    new, old, _ = figure.axes
+    root = 0.5**0.5
+    shown = torch.tensor(new.images[0].get_array().tolist())
+    right = torch.tensor(
+        [[1, root, 0, 0], [root, 1, root, -root], [0, root, 1, -1], [0, -root, -1, 1]]
+    )
+    torch.testing.assert_close(shown, right)
+    assert [label.get_text() for label in new.get_yticklabels()] == ["first", "second"]
+    assert list(new.get_yticks()) == [0.5, 2.5]
+    assert figure.description == (
+        "Mean cosine within a group. new: first 0.71, second -1.00; old: first -1.00, second 0.71"
+    )
+
+
+def test_hands_stand_where_their_turns_lead():
+    figure = plots.clock_hands([90, 10], 3)
+    assert len(figure.axes) == 3
+    fast, slow = figure.axes[1].get_lines()
+    assert [round(float(v[1]), 6) for v in fast.get_data()] == [1.0, 0.0]
+    x, y = (float(v[1]) for v in slow.get_data())
+    assert math.degrees(math.atan2(x, y)) == pytest.approx(10)
+    assert figure.description == "Dials for positions 0 to 2; hands turn by 90° and 10° each"
+
+
+def test_waves_of_positions_show_the_table_and_its_products():
+    table = SinusoidalPositionalEncoding(4, 40)(torch.arange(40))
+    figure = plots.position_waves(table)
+    left, right = figure.axes[:2]
+    assert (left.images[0].get_array() == table.numpy()).all()
+    (line,) = right.get_lines()
+    assert line.get_ydata()[0] == 2 and len(line.get_ydata()) == 40
+    assert "16: " in figure.description
 
 
 def test_figures_share_no_id_and_refer_to_their_own():

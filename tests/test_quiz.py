@@ -7,7 +7,13 @@ import re
 import pytest
 import torch
 
-from llm import BPETokenizer, cosine_schedule, gpt2_tokenizer
+from llm import (
+    BPETokenizer,
+    MultiHeadAttention,
+    RotaryPositionalEmbedding,
+    cosine_schedule,
+    gpt2_tokenizer,
+)
 from llm.output import cross_entropy
 from llm.views import Question, Quiz
 from llm.views.quiz_view import ASSETS, ENDING
@@ -131,7 +137,7 @@ def test_bad_quizzes_are_named(tmp_path):
     (tmp_path / "bad.toml").write_text("[[question]]\ntext = 'x'\n")
     for sources, words in {
         (): "a quiz needs a question",
-        ("cooking",): "one of tokenization, training",
+        ("cooking",): "tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -208,6 +214,35 @@ def test_answers_on_training():
     }
     assert cosine_schedule(350, 100, 1100, 0.01, 0) == pytest.approx(rate, abs=5e-5)
     assert round(math.log(1000), 1) == 6.9
+
+
+def test_answers_on_embeddings():
+    summed, day, bag, back, kept, _ = answers("embeddings")
+    table = torch.zeros(5, 2, requires_grad=True)
+    gradient = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    (table[torch.tensor([3, 1, 3])] * gradient).sum().backward()
+    assert table.grad[3, 0] == summed and table.grad.any(-1).sum() == 2
+
+    assert day == {"Saturday and Sunday"}
+    assert bag == {"The order in which the three vectors come out"}
+    torch.manual_seed(0)
+    words, attention = torch.randn(1, 3, 8), MultiHeadAttention(8, 2, causal=False)
+    torch.testing.assert_close(attention(words).flip(1), attention(words.flip(1)))
+    assert back == next(p for p in range(1, 99) if p * 120 % 360 == 0 == p * 45 % 360)
+
+    rope = RotaryPositionalEmbedding(8, 128)
+    query, key = torch.randn(2, 1, 8)
+
+    def match(p, s):
+        return float(rope(query, torch.tensor([p])) @ rope(key, torch.tensor([s])).T)
+
+    places = {"4 and 7": (4, 7), "107 and 104": (107, 104), "14 and 8": (14, 8), "3 and 0": (3, 0)}
+    found = {
+        f"The positions are {name}"
+        for name, at in places.items()
+        if match(*at) == pytest.approx(match(7, 4), abs=1e-4)
+    }
+    assert kept == found and match(7, 0) != pytest.approx(match(7, 4), abs=1e-2)
 
 
 def gradients() -> dict[str, torch.Tensor]:

@@ -1,6 +1,12 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
 from llm.checks.base import CheckFailed, Passed, check_function
+from llm.checks.embeddings import (
+    check_cosines,
+    check_embedding,
+    check_one_hot,
+    check_sinusoidal,
+)
 from llm.checks.tokenization import (
     check_count_pairs,
     check_decode,
@@ -20,12 +26,16 @@ __all__ = [
     "Passed",
     "check_accumulate",
     "check_cosine_schedule",
+    "check_cosines",
     "check_count_pairs",
     "check_decode",
+    "check_embedding",
     "check_encode",
     "check_function",
     "check_get_batch",
     "check_merge",
+    "check_one_hot",
+    "check_sinusoidal",
     "check_train",
     "check_train_step",
 ]

@@ -11,6 +11,8 @@ _HOME = {
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
     "AttentionView": "attention_view",
+    "EmbeddingView": "embedding_view",
+    "PositionView": "positions_view",
     "Question": "quiz_view",
     "Quiz": "quiz_view",
 }

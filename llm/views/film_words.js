@@ -24,7 +24,7 @@ export class FilmWords {
     if (!groups.includes(state.group)) state.group = groups[0];
     if (film.words !== this.known) this.build(film.words, groups);
     this.legend.querySelector(`input[value="${CSS.escape(state.group)}"]`).checked = true;
-    const side = this.side = Math.min(WIDEST, this.element.clientWidth || WIDEST);
+    const side = this.side = Math.min(WIDEST, this.svg.clientWidth || WIDEST);
     this.svg.setAttribute("viewBox", `0 0 ${side} ${side}`);
     const place = (value) => side / 2 + (value / 1000) * (side / 2 - 24);
     const places = moment.points.map(([x, y]) => [place(x), place(-y)]);
@@ -40,20 +40,19 @@ export class FilmWords {
 
   /** Put the names of some points where none covers another. @param {[number, number][]} places */
   label(places, chosen) {
-    let free = LINE;
-    for (const i of chosen.toSorted((a, b) => places[a][1] - places[b][1])) {
+    const order = chosen.toSorted((a, b) => places[a][1] - places[b][1]);
+    const lines = stackLines(order.map((i) => places[i][1] + 5), this.side - 6);
+    order.forEach((i, place) => {
       const [x, y] = places[i];
       const left = x > this.side - ROOM;
-      free = Math.max(free, y + 5);
       const text = this.points[i].lastChild;
-      const down = Math.min(free, this.side - 6) - y;
+      const down = lines[place] - y;
       text.setAttribute("x", left ? -10 : 10);
       text.setAttribute("y", down);
-      const line = down > LINE ? `M0 0L${left ? -8 : 8} ${down - 4}` : "";
+      const line = Math.abs(down) > LINE ? `M0 0L${left ? -8 : 8} ${down - 4}` : "";
       text.previousSibling.setAttribute("d", line);
       text.setAttribute("text-anchor", left ? "end" : "start");
-      free += LINE;
-    }
+    });
   }
 
   build(words, groups) {
@@ -79,4 +78,12 @@ export class FilmWords {
 function neighbour(places, from) {
   const distance = (i) => (i === from ? Infinity : Math.hypot(places[i][0] - places[from][0], places[i][1] - places[from][1]));
   return places.reduce((best, _, i) => (distance(i) < distance(best) ? i : best), from);
+}
+
+/** Heights for lines of text, each below the one before, and all above the end. @param {number[]} heights */
+function stackLines(heights, end) {
+  const lines = [];
+  for (const height of heights) lines.push(Math.max(height, (lines.at(-1) ?? 0) + LINE));
+  for (let i = lines.length - 1, limit = end; i >= 0; i--, limit = lines[i + 1] - LINE) lines[i] = Math.min(lines[i], limit);
+  return lines;
 }

@@ -1,0 +1,116 @@
+"""Checks of the Embeddings exercise: one-hot rows, cosines, tokens with places, sinusoids.
+
+The learner writes:
+
+- ``one_hot(token_ids, vocab_size)``: ``(B, T)`` to ``(B, T, V)``, the rows that pick a row of the
+  table when multiplied by it;
+- ``cosines(vector, table)``: the cosine of ``vector (C)`` with each row of ``table (V, C)``;
+- ``embedding(token_ids, table, positions)``: rows of ``table (V, C)`` times √d_model, plus the
+  first T rows of ``positions (T_max, C)``: ``(B, T)`` to ``(B, T, C)``;
+- ``sinusoidal(n_positions, d_model)``: the table ``(n_positions, d_model)`` of sines and cosines.
+"""
+
+from builtins import callable, isinstance, list, tuple  # noqa: UP029  bound now, as elsewhere
+from collections.abc import Callable
+from functools import wraps
+from random import Random
+
+import torch
+from torch import Tensor
+
+from llm.checks import embeddings_bugs as known
+from llm.checks.base import Catalogue, Passed, check_function, plain, shown
+from llm.checks.watching import Seen
+
+_isclose, _float32 = torch.isclose, torch.float32
+
+
+def check_one_hot(one_hot: Callable[[Tensor, int], Tensor], seed: int = 0) -> Passed:
+    """Check ``one_hot(torch.tensor([[2, 0]]), 3)``, which is ``[[[0, 0, 1], [1, 0, 0]]]``."""
+    cases = [(_ids(sizes, seed + i), sizes[2]) for i, sizes in enumerate(_sizes(seed))]
+    return _check(one_hot, known.one_hot, known.ONE_HOT_BUGS, cases)
+
+
+def check_cosines(cosines: Callable[[Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
+    """Check ``cosines(x, table)``; for ``x = (3, 4)`` and the row ``(4, 3)`` it is 0.96."""
+    cases = []
+    for i, (_, _, V, C) in enumerate(_sizes(seed)):
+        generator = torch.Generator().manual_seed(seed + i)
+        lengths = 1 + 3 * torch.rand(V, 1, generator=generator)
+        table = lengths * torch.randn(V, C, generator=generator)
+        cases.append((3 * torch.randn(C, generator=generator), table))
+    return _check(cosines, known.cosines, known.COSINE_BUGS, cases)
+
+
+def check_embedding(embedding: Callable[[Tensor, Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
+    """Check ``embedding(token_ids, table, positions)`` for sizes that all differ.
+
+    The table of positions is longer than the text, as it is in a model.
+    """
+    cases = []
+    for i, sizes in enumerate(_sizes(seed)):
+        _, T, V, C = sizes
+        generator = torch.Generator().manual_seed(seed + i)
+        tables = [torch.randn(rows, C, generator=generator) for rows in (V, T + 2)]
+        cases.append((_ids(sizes, seed + i), *tables))
+    return _check(embedding, known.embedding, known.EMBEDDING_BUGS, cases)
+
+
+def check_sinusoidal(sinusoidal: Callable[[int, int], Tensor], seed: int = 0) -> Passed:
+    """Check ``sinusoidal(2, 4)``, whose rows are 0, 1, 0, 1 and .8415, .5403, .0100, 1.0000."""
+    random = Random(seed)
+    cases = [(2, 4)] + [(random.randint(3, 9), d_model) for d_model in (6, 8, 14)]
+    return _check(sinusoidal, known.sinusoidal, known.SINUSOIDAL_BUGS, cases)
+
+
+def _sizes(seed: int) -> list[tuple[int, int, int, int]]:
+    """B, T, V and C, four times: all different, so that no two can be confused."""
+    random = Random(seed)
+    return [(B, *random.sample(range(5, 12), 3)) for B in (2, 3, 4, 2)]
+
+
+def _ids(sizes: tuple[int, ...], seed: int) -> Tensor:
+    B, T, V, *_ = sizes
+    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(seed))
+
+
+def _check(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:
+    def seen(other: Callable) -> Callable:
+        return _seen(other, reference)
+
+    known_bugs = {sentence: seen(bug) for sentence, bug in bugs.items()}
+    return check_function(seen(function), seen(reference), known_bugs, cases)
+
+
+def _seen(function: Callable, reference: Callable) -> Callable:
+    """A function of the same name that answers with the tensor and where it goes wrong."""
+    if not callable(function):
+        return function
+
+    @wraps(function)
+    def answer(*case):
+        right, value = reference(*plain(case)), function(*case)
+        if value is None:
+            return None
+        if not isinstance(value, Tensor):
+            return Seen("no tensor", f"{shown(value)}, which is no tensor")
+        value = value.detach()
+        value = value.to(_float32) if value.is_floating_point() else value
+        return Seen(value, _words(value, right))
+
+    return answer
+
+
+def _words(value: Tensor, right: Tensor) -> str:
+    """The shape of ``value``, or the first number in which it differs from ``right``."""
+    shape = f"a tensor {tuple(value.shape)}"
+    if value.dtype != right.dtype:
+        return f"{shape} of {value.dtype}"
+    if value.shape != right.shape:
+        return shape
+    wrong = (~_isclose(value, right, rtol=1e-5, atol=1e-5)).nonzero()
+    if not wrong.numel():
+        return shape
+    place = wrong[0].tolist()
+    at = tuple(place)
+    return f"{shape} with {value[at]:.4f} at {shown(place)} instead of {right[at]:.4f}"
