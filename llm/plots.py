@@ -180,6 +180,48 @@ def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
     return figure
 
 
+def head_grid(values, title: str = "") -> Figure:
+    """One number between 0 and 1 for each head, ``(n_layers, H)``, as a table of squares."""
+    values = [[float(value) for value in row] for row in values]
+    with figure_style():
+        figure = Figure(figsize=(7.0, 0.9 + 0.5 * len(values)))
+        axes = figure.add_subplot(title=title, xlabel="head", ylabel="block")
+        axes.grid(False)
+        axes.imshow(values, vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(values[0])))
+        axes.set_yticks(range(len(values)))
+        for layer, row in enumerate(values):
+            for head, value in enumerate(row):
+                colour = "#101010" if value > 0.5 else "#fefefe"  # on squares that no mode changes
+                style = {"ha": "center", "va": "center", "size": 9, "color": colour}
+                axes.text(head, layer, f"{value:.2f}", **style)
+    low = min((value, (i, j)) for i, row in enumerate(values) for j, value in enumerate(row))
+    figure.description = f"{title}: lowest {low[0]:.3f} at head {low[1][0]}.{low[1][1]}"
+    return figure
+
+
+def reach(losses: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Loss at each range of places, one line for each way to tell a model about positions."""
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.6))
+        axes = figure.add_subplot(yscale="log", xlabel="place in the window", ylabel="loss (nats)")
+        looks = zip(losses, "osv^D", [*MARKS.values(), INK["light"]], strict=False)
+        for name, mark, colour in looks:
+            places, values = losses[name].keys(), losses[name].values()
+            axes.plot(places, values, f"{mark}-", color=colour, markersize=5, label=name)
+        ticks = [tick for tick in LOSS_TICKS if tick <= max(axes.get_ylim())]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(0.8 * min(min(values.values()) for values in losses.values()))
+        axes.legend(frameon=False)
+    parts = (
+        f"{name} {', '.join(f'{value:.2f}' for value in values.values())}"
+        for name, values in losses.items()
+    )
+    figure.description = f"Loss at {', '.join(next(iter(losses.values())))}: {'; '.join(parts)}"
+    return figure
+
+
 def _own_ids(svg: str) -> str:
     """``svg`` with ids that no other figure of a page has."""
     own = hashlib.sha256(svg.encode()).hexdigest()[:8]

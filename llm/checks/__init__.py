@@ -1,5 +1,14 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
+from llm.checks.attention import (
+    check_attend_newest,
+    check_attention,
+    check_causal_mask,
+    check_merge_heads,
+    check_multi_head,
+    check_rope,
+    check_split_heads,
+)
 from llm.checks.base import CheckFailed, Passed, check_function
 from llm.checks.tokenization import (
     check_count_pairs,
@@ -19,6 +28,9 @@ __all__ = [
     "CheckFailed",
     "Passed",
     "check_accumulate",
+    "check_attend_newest",
+    "check_attention",
+    "check_causal_mask",
     "check_cosine_schedule",
     "check_count_pairs",
     "check_decode",
@@ -26,6 +38,10 @@ __all__ = [
     "check_function",
     "check_get_batch",
     "check_merge",
+    "check_merge_heads",
+    "check_multi_head",
+    "check_rope",
+    "check_split_heads",
     "check_train",
     "check_train_step",
 ]
