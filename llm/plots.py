@@ -190,6 +190,10 @@ def head_grid(values, title: str = "") -> Figure:
         axes.imshow(values, vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(values[0])))
         axes.set_yticks(range(len(values)))
+        for edge in range(1, len(values[0])):
+            axes.axvline(edge - 0.5, color="#fefefe", linewidth=1.5)
+        for edge in range(1, len(values)):
+            axes.axhline(edge - 0.5, color="#fefefe", linewidth=1.5)
         for layer, row in enumerate(values):
             for head, value in enumerate(row):
                 colour = "#101010" if value > 0.5 else "#fefefe"  # on squares that no mode changes
