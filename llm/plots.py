@@ -2,7 +2,6 @@
 
 Every colour and font comes from :mod:`llm.style`. Nothing is shown or saved here.
 """
-
 import hashlib
 import html
 import io
@@ -10,11 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import cos, radians, sin
-
 import matplotlib.figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Circle, FancyBboxPatch
-
 from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text_twin
 
 LOSS_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
@@ -179,6 +176,52 @@ def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
     figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    return figure
+
+
+def head_grid(values, title: str = "") -> Figure:
+    """One number between 0 and 1 for each head, ``(n_layers, H)``, as a table of squares."""
+    values = [[float(value) for value in row] for row in values]
+    with figure_style():
+        figure = Figure(figsize=(7.0, 0.9 + 0.5 * len(values)))
+        axes = figure.add_subplot(title=title, xlabel="head", ylabel="block")
+        axes.grid(False)
+        axes.imshow(values, vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(values[0])))
+        axes.set_yticks(range(len(values)))
+        for edge in range(1, len(values[0])):
+            axes.axvline(edge - 0.5, color="#fefefe", linewidth=1.5)
+        for edge in range(1, len(values)):
+            axes.axhline(edge - 0.5, color="#fefefe", linewidth=1.5)
+        for layer, row in enumerate(values):
+            for head, value in enumerate(row):
+                colour = "#101010" if value > 0.5 else "#fefefe"  # on squares that no mode changes
+                style = {"ha": "center", "va": "center", "size": 9, "color": colour}
+                axes.text(head, layer, f"{value:.2f}", **style)
+    low = min((value, (i, j)) for i, row in enumerate(values) for j, value in enumerate(row))
+    figure.description = f"{title}: lowest {low[0]:.3f} at head {low[1][0]}.{low[1][1]}"
+    return figure
+
+
+def reach(losses: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Loss at each range of places, one line for each way to tell a model about positions."""
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.6))
+        axes = figure.add_subplot(yscale="log", xlabel="place in the window", ylabel="loss (nats)")
+        looks = zip(losses, "osv^D", [*MARKS.values(), INK["light"]], strict=False)
+        for name, mark, colour in looks:
+            places, values = losses[name].keys(), losses[name].values()
+            axes.plot(places, values, f"{mark}-", color=colour, markersize=5, label=name)
+        ticks = [tick for tick in LOSS_TICKS if tick <= max(axes.get_ylim())]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(0.8 * min(min(values.values()) for values in losses.values()))
+        axes.legend(frameon=False)
+    parts = (
+        f"{name} {', '.join(f'{value:.2f}' for value in values.values())}"
+        for name, values in losses.items()
+    )
+    figure.description = f"Loss at {', '.join(next(iter(losses.values())))}: {'; '.join(parts)}"
     return figure
 
 

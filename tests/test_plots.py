@@ -81,3 +81,18 @@ def test_figures_share_no_id_and_refer_to_their_own():
     assert len(ids[0]) > 10 and not ids[0] & ids[1]
     for page, own in zip(pages, ids, strict=True):
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= own
+
+
+def test_a_grid_of_heads_writes_each_number_and_names_the_lowest():
+    figure = plots.head_grid([[1.0, 0.25, 0.999], [0.5, 0.004, 1.0]], "Without")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == "1.00 0.25 1.00 0.50 0.00 1.00".split()
+    assert figure.description == "Without: lowest 0.004 at head 1.1"
+
+
+def test_reach_draws_one_line_for_each_way():
+    figure = plots.reach({"rope": {"near": 0.5, "far": 1.0}, "alibi": {"near": 0.4, "far": 0.45}})
+    rope, alibi = figure.axes[0].get_lines()
+    assert list(rope.get_ydata()) == [0.5, 1.0] and alibi.get_label() == "alibi"
+    assert figure.axes[0].get_ylim()[0] < 0.4
+    assert figure.description == "Loss at near, far: rope 0.50, 1.00; alibi 0.40, 0.45"

@@ -13,6 +13,7 @@ from llm import (
     RotaryPositionalEmbedding,
     cosine_schedule,
     gpt2_tokenizer,
+    trace,
 )
 from llm.output import cross_entropy
 from llm.views import Question, Quiz
@@ -265,3 +266,62 @@ def gradients() -> dict[str, torch.Tensor]:
         found[name] = weight.grad
     assert set(changes) - {"nothing"} == set(Quiz("training").questions[3].choices)
     return found
+
+
+def test_answers_on_attention():
+    weight, rows, unchanged, doubled, mebibytes, _ = answers("attention")
+    products = torch.tensor([6.0, 0, 0])
+    assert float((products / 9**0.5).softmax(-1)[0]) == pytest.approx(weight, abs=5e-4)
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 5, 8, generator=generator)
+    other = x.clone()
+    other[0, 3] = torch.randn(8, generator=generator)
+    before, after = (weights_of(MultiHeadAttention(8, 1), text)[0, 0] for text in (x, other))
+    changed = (before - after).abs().amax(-1) > 1e-6
+    assert rows == {"Rows 3 and 4"} and changed.tolist() == [False, False, False, True, True]
+
+    found = turned_scores()
+    original = found.pop("nothing")
+    assert unchanged == {
+        name for name, scores in found.items() if torch.allclose(scores, original, atol=1e-4)
+    }
+    eight, sixteen = (MultiHeadAttention(512, n) for n in (8, 16))
+    assert doubled == {"The number of tables of weights in a block"}
+    assert [weights_of(layer, torch.ones(1, 3, 512)).shape[1] for layer in (eight, sixteen)] == [
+        8,
+        16,
+    ]
+    assert sum(p.numel() for p in eight.parameters()) == sum(
+        p.numel() for p in sixteen.parameters()
+    )
+    assert mebibytes == torch.empty(16, 2048, 2048, dtype=torch.half, device="meta").nbytes / 2**20
+
+
+def weights_of(layer: MultiHeadAttention, x: torch.Tensor) -> torch.Tensor:
+    """The weights ``(B, H, T, S)`` of a layer whose numbers are the same in each call."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad(), trace(layer) as acts:
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
+        layer(x)
+    return acts["weights"]
+
+
+def turned_scores() -> dict[str, torch.Tensor]:
+    """Scores of four tokens after each change of the question."""
+    q, k = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
+    rope, places = RotaryPositionalEmbedding(8, 99, theta=100.0), torch.arange(4)
+
+    def scores(places):
+        return rope(q, places) @ rope(k, places).T
+
+    found = {
+        "Each token moves to twice its position": scores(2 * places),
+        "All positions grow by 7": scores(places + 7),
+        "The keys are turned, the queries are not": q @ rope(k, places).T,
+        "The values are turned as well": scores(places),
+        "The positions count backwards, from T − 1 to 0": scores(places.flip(0)),
+    }
+    assert set(found) == set(Quiz("attention").questions[2].choices)
+    return found | {"nothing": scores(places)}

@@ -1,5 +1,13 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
-
+from llm.checks.attention import (
+    check_attend_newest,
+    check_attention,
+    check_causal_mask,
+    check_merge_heads,
+    check_multi_head,
+    check_rope,
+    check_split_heads,
+)
 from llm.checks.base import CheckFailed, Passed, check_function
 from llm.checks.embeddings import (
     check_cosines,
@@ -21,21 +29,4 @@ from llm.checks.training import (
     check_train_step,
 )
 
-__all__ = [
-    "CheckFailed",
-    "Passed",
-    "check_accumulate",
-    "check_cosine_schedule",
-    "check_cosines",
-    "check_count_pairs",
-    "check_decode",
-    "check_embedding",
-    "check_encode",
-    "check_function",
-    "check_get_batch",
-    "check_merge",
-    "check_one_hot",
-    "check_sinusoidal",
-    "check_train",
-    "check_train_step",
-]
+__all__ = ['CheckFailed', 'Passed', 'check_accumulate', 'check_attend_newest', 'check_attention', 'check_causal_mask', 'check_cosine_schedule', 'check_cosines', 'check_count_pairs', 'check_decode', 'check_embedding', 'check_encode', 'check_function', 'check_get_batch', 'check_merge', 'check_merge_heads', 'check_multi_head', 'check_one_hot', 'check_rope', 'check_sinusoidal', 'check_split_heads', 'check_train', 'check_train_step']
