@@ -1,6 +1,12 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
 from llm.checks.base import CheckFailed, Passed, check_function
+from llm.checks.layer_block import (
+    check_block,
+    check_feed_forward,
+    check_layer_norm,
+    check_rms_norm,
+)
 from llm.checks.tokenization import (
     check_count_pairs,
     check_decode,
@@ -19,13 +25,17 @@ __all__ = [
     "CheckFailed",
     "Passed",
     "check_accumulate",
+    "check_block",
     "check_cosine_schedule",
     "check_count_pairs",
     "check_decode",
     "check_encode",
+    "check_feed_forward",
     "check_function",
     "check_get_batch",
+    "check_layer_norm",
     "check_merge",
+    "check_rms_norm",
     "check_train",
     "check_train_step",
 ]
