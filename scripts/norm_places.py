@@ -2,7 +2,7 @@
 
 A deep, narrow GPT learns small stories for 250 steps at a constant rate, with its norms before the
 sublayers or after the sums, and with or without a warmup. A row is one run, with its loss on
-stories that it has not seen. All rows take about five minutes on one core.
+stories that it has not seen. All rows take about two minutes on a free core.
 """
 
 import torch

@@ -9,17 +9,33 @@ The learner writes, for ``x (B, T, C)`` and results of the same shape:
 - ``block(x, attention_norm, attention, ffn_norm, ffn)``: a pre-norm block of four functions.
 """
 
-from builtins import range  # noqa: UP029  bound now, as in the other checks
+from builtins import callable, isinstance, range, tuple, zip  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from random import Random
 
 import torch
 from torch import Tensor, nn
 
 from llm.checks import layer_block_bugs as known
-from llm.checks.base import Passed, check_function
+from llm.checks.base import Catalogue, Passed, check_function, plain, same, shown
+from llm.checks.watching import Seen
 
 CASES = 3
+_isclose = torch.isclose
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments of one call, which show themselves by their shapes."""
+
+    names: tuple[str, ...]
+    arguments: tuple
+
+    def __repr__(self) -> str:
+        pairs = zip(self.names, self.arguments, strict=True)
+        return ", ".join([f"{name}{_size(argument)}" for name, argument in pairs])
 
 
 class Named(nn.Module):
@@ -42,8 +58,9 @@ def check_layer_norm(layer_norm: Callable[..., Tensor], seed: int = 0) -> Passed
     for _ in range(CASES):
         x, generator = _stream(random)
         weight, bias = _draw(generator, 2, x.shape[-1]).unbind()
-        cases.append((x, weight, bias, random.uniform(0.3, 0.6)))
-    return check_function(layer_norm, known.layer_norm, known.LAYER_NORM_BUGS, cases)
+        arguments = (x, weight, bias, random.uniform(0.3, 0.6))
+        cases.append(Case(("x", "weight", "bias", "eps"), arguments))
+    return _check(layer_norm, known.layer_norm, known.LAYER_NORM_BUGS, cases)
 
 
 def check_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -51,8 +68,9 @@ def check_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
     random, cases = Random(seed), []
     for _ in range(CASES):
         x, generator = _stream(random)
-        cases.append((x, _draw(generator, x.shape[-1]), random.uniform(0.3, 0.6)))
-    return check_function(rms_norm, known.rms_norm, known.RMS_NORM_BUGS, cases)
+        arguments = (x, _draw(generator, x.shape[-1]), random.uniform(0.3, 0.6))
+        cases.append(Case(("x", "weight", "eps"), arguments))
+    return _check(rms_norm, known.rms_norm, known.RMS_NORM_BUGS, cases)
 
 
 def check_feed_forward(feed_forward: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -62,8 +80,9 @@ def check_feed_forward(feed_forward: Callable[..., Tensor], seed: int = 0) -> Pa
         x, generator = _stream(random)
         C, d_ff = x.shape[-1], x.shape[-1] + random.randint(3, 5)
         sizes = {"gate_proj": (d_ff, C), "up_proj": (d_ff, C), "down_proj": (C, d_ff)}
-        cases.append((x, *[_linear(name, generator, *size) for name, size in sizes.items()]))
-    return check_function(feed_forward, known.feed_forward, known.FEED_FORWARD_BUGS, cases)
+        maps = [_linear(name, generator, *size) for name, size in sizes.items()]
+        cases.append(Case(("x", *sizes), (x, *maps)))
+    return _check(feed_forward, known.feed_forward, known.FEED_FORWARD_BUGS, cases)
 
 
 def check_block(block: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -76,8 +95,8 @@ def check_block(block: Callable[..., Tensor], seed: int = 0) -> Passed:
         x, generator = _stream(random)
         parts = [_norm("attention_norm", generator, x), _attention(generator, x)]
         parts += [_norm("ffn_norm", generator, x), _ffn(generator, x)]
-        cases.append((x, *parts))
-    return check_function(block, known.block, known.BLOCK_BUGS, cases)
+        cases.append(Case(("x", *[part.name for part in parts]), (x, *parts)))
+    return _check(block, known.block, known.BLOCK_BUGS, cases)
 
 
 def _stream(random: Random) -> tuple[Tensor, torch.Generator]:
@@ -113,3 +132,47 @@ def _ffn(generator: torch.Generator, x: Tensor) -> Named:
     C = x.shape[-1]
     up, down = (torch.randn(C, C, generator=generator) for _ in range(2))
     return Named("ffn", lambda x: torch.relu(x @ up) @ down)
+
+
+def _check(function: Callable, reference: Callable, bugs: Catalogue, cases: list[Case]) -> Passed:
+    seen = {sentence: _seen(bug, reference) for sentence, bug in bugs.items()}
+    arguments = [(case,) for case in cases]
+    return check_function(_seen(function, reference), _seen(reference, reference), seen, arguments)
+
+
+def _seen(function: Callable, reference: Callable) -> Callable:
+    """A function of the same name that answers with what is to be seen of the result."""
+    if not callable(function):
+        return function
+
+    @wraps(function)
+    def answer(case: Case) -> Seen | None:
+        arguments = plain(case.arguments)
+        value = function(*arguments)
+        if value is None:
+            return None
+        if not same(case.arguments, arguments):
+            return Seen("changed", "a change of x itself; write x = x + …, not x += …")
+        return _look(value, reference(*case.arguments))
+
+    return answer
+
+
+def _look(value, right: Tensor) -> Seen:
+    """A result, and in words its shape or the first number that is not the right one."""
+    if not isinstance(value, Tensor):
+        return Seen("no tensor", f"{shown(value)}, not a tensor")
+    if value.shape != right.shape or value.dtype != right.dtype:
+        return Seen(value, f"a tensor{_size(value)} of {value.dtype}")
+    wrong = (~_isclose(value, right, rtol=1e-5, atol=1e-5)).nonzero().tolist()
+    if not wrong:
+        return Seen(value, f"a tensor{_size(value)}")
+    first = tuple(wrong[0])
+    return Seen(value, f"{value[first]:.4f} at {wrong[0]} in place of {right[first]:.4f}")
+
+
+def _size(value) -> str:
+    """What to say of an argument behind its name."""
+    if isinstance(value, Tensor):
+        return f" {tuple(value.shape)}"
+    return "" if callable(value) else f"={value:.2f}"

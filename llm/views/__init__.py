@@ -11,6 +11,7 @@ _HOME = {
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
     "AttentionView": "attention_view",
+    "BlockView": "block_view",
     "Question": "quiz_view",
     "Quiz": "quiz_view",
 }

@@ -132,7 +132,8 @@ function attended(frame, reading, row, head) {
   return h("div", { class: "llm-part" }, h("p", { class: "llm-looks llm-scroll" }, words), h("p", { class: "llm-legend" }, frame.t("head_looks", { head, top: top.join(", ") })));
 }
 
-function streamRows(frame, stream) {
+/** Vectors as rows of colour on one scale, each with its length: [label, vector] pairs. */
+export function streamRows(frame, stream) {
   const place = bothSigns(stream.map(([, row]) => row));
   return stream.flatMap(([label, row]) => [h("dt", {}, label), h("dd", {}, heatRows(label, [row], place), h("span", { class: "llm-place" }, frame.t("length", { length: norm(row).toFixed(1) })))]);
 }
