@@ -31,13 +31,13 @@ export class Sampler {
     const input = h("input", { id, type: "range", min: name === "top_p" ? 1 : 0, max, step: 1 });
     input.addEventListener("input", () => this.change({ [name]: value(Number(input.value)) }));
     const output = h("output", { for: id, class: "llm-place" });
-    const element = h("div", { class: "llm-slider" }, h("label", { for: id }, frame.t(name)), output, input);
+    const element = h("div", { class: "llm-slider" }, h("label", { for: id }, frame.named("slider", name)), output, input);
     return { name, input, output, element };
   }
 
   /** Settings made valid. @param {Record<string, any>} state */
   static valid({ temperature, top_k, top_p, seed }) {
-    const within = (value, low, high, usual) => (Number.isFinite(Number(value)) ? Math.min(high, Math.max(low, Number(value))) : usual);
+    const within = (value, low, high, usual) => (Number.isFinite(parseFloat(value)) ? Math.min(high, Math.max(low, parseFloat(value))) : usual);
     return {
       temperature: within(temperature, 0, 2, 1), top_k: Math.trunc(within(top_k, 0, 50, 0)),
       top_p: within(top_p, 0.05, 1, 1), seed: Math.trunc(within(seed, 0, 999, 0)),
