@@ -20,8 +20,8 @@ export class PartList {
    *   brings: (row: Float64Array) => number | null, traced: string}} shown
    */
   draw({ steps, chosen, off, word, brings, traced }) {
-    const columns = ["column_part", "column_stream_row", "column_added", "column_stream", "column_brings", "column_says"];
-    this.head.replaceChildren(...columns.map((key) => h("span", {}, this.frame.t(key, { word: traced }))));
+    const columns = ["part", "row", "added", "stream", "brings", "says"];
+    this.head.replaceChildren(...columns.map((key) => h("span", {}, this.frame.t(`column_${key}`, { word: traced }))));
     this.parts = steps.map(({ part }) => part);
     this.chosen = chosen;
     const focused = this.list.contains(document.activeElement);

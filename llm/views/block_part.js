@@ -1,7 +1,7 @@
 /** One part in numbers: the row before, what is added, the row after; and the switch that leaves it out. */
 
 import { button, h, isolate } from "./parts.js";
-import { streamRows } from "./stages.js";
+import { streamRows } from "./stream_rows.js";
 import { norm } from "./heat_rows.js";
 import { percent } from "./token_strip.js";
 import { partName, shortly, signed } from "./block_list.js";
@@ -43,8 +43,8 @@ export class PartDetail {
     this.shown = { ...shown, part };
     const name = partInText(frame, part);
     this.title.textContent = partName(frame, part);
-    const rows = before ? [["row_before", before], ["row_added", added], ["row_after", after]] : [["row_after", after]];
-    this.rows.replaceChildren(...streamRows(frame, rows.map(([key, row]) => [frame.t(key), row])));
+    const rows = before ? [["before", before], ["added", added], ["after", after]] : [["after", after]];
+    this.rows.replaceChildren(...streamRows(frame, rows.map(([key, row]) => [frame.t(`row_${key}`), row])));
     this.tell.textContent = this.sentence(step, reading.brings(added, id, token), word);
     const isOff = off.includes(part);
     this.toggle.hidden = !before;

@@ -36,7 +36,7 @@ class BlockView {
     this.strip = new TokenStrip(frame.t("strip_label"), (token) => change({ token, word: "" }));
     this.list = new PartList(frame, (block) => change({ block }));
     this.detail = new PartDetail(frame, change);
-    this.next = new NextWords(frame, (id) => change({ word: this.word(id) }));
+    this.next = new NextWords(frame, (id) => change({ word: this.word(id) }), () => this.cutBack());
     this.traced = h("p", { class: "llm-legend" });
     const part = (title, ...content) => h("section", { class: "llm-part llm-block-part" }, h("p", { class: "llm-subtitle" }, title), ...content);
     this.sumTitle = h("p", { class: "llm-subtitle" });
@@ -193,6 +193,15 @@ class BlockView {
     this.traced.textContent = frame.t("traced", { word: isolate(word(id)) });
   }
 
+  /** Take away the end with which no story goes on. */
+  cutBack() {
+    const { whole } = this;
+    let last = this.token;
+    while (last > 0 && !whole.storyAt(last).next) last -= 1;
+    this.change({ prompt: whole.textTo(last) });
+    this.next.focus();
+  }
+
   /** The word whose logit is taken apart: the chosen one, or what the whole model puts first. */
   tracedId() {
     const { whole, token, state } = this;
@@ -206,7 +215,7 @@ class BlockView {
     const { frame, reading, token } = this;
     if (!reading) return { caption: frame.t("loading", { name: this.state.model }), head: [], rows: [] };
     const id = this.tracedId();
-    const head = ["column_part", "column_added", "column_stream", "column_cosine", "column_brings", "column_says", "column_chance"].map((key) => frame.t(key, { word: isolate(this.word(id)) }));
+    const head = ["part", "added", "stream", "cosine", "brings", "says", "chance"].map((key) => frame.t(`column_${key}`, { word: isolate(this.word(id)) }));
     const rows = this.steps.map(({ part, added, after, cosine, says }) => [
       partName(frame, part), rounded(norm(added)), rounded(norm(after)), cosine === null ? "" : rounded(cosine), rounded(reading.brings(added, id, token)), this.word(says.id), rounded(says.p, 4),
     ]);

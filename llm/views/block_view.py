@@ -13,7 +13,8 @@ from llm.generation import evaluating
 from llm.model import Transformer
 from llm.probes import trace
 from llm.tokenization import BPETokenizer, CharTokenizer
-from llm.views.attention_view import STORIES, TOKENS, _table, _tells_stories
+from llm.views.attention_trace import TOKENS, TracedText
+from llm.views.attention_view import STORIES, _table, _tells_stories
 from llm.views.language_model import ViewModel, story_words
 from llm.views.playground_view import PROMPTS, _shipped
 from llm.views.tokenizer_view import LIMIT, _checked, visible
@@ -61,8 +62,8 @@ class BlockView(View):
         if isinstance(prompt, Transformer):
             raise ValueError("prompt must be a str: write BlockView(prompt, model, tokenizer)")
         if isinstance(model, Transformer) or tokenizer is not None:
-            own = strings(self.name)["own_model"]
-            self.models = [ViewModel(name or own, model, tokenizer)]
+            words = strings(self.name)
+            self.models = [ViewModel(name or words["own_model"], model, tokenizer)]
         else:
             self.models = [_shipped(one) for one in ([model] if model else LIVE)]
         self.examples = self._examples(self.models[0])
@@ -142,19 +143,10 @@ class BlockView(View):
         return [p for p in PROMPTS["plays"].values() if set(p) <= letters] or [min(letters)]
 
     def _encode(self, text: str) -> list[int]:
-        """Ids as the page reads them: what is known, behind the begin token, the end of it."""
-        tokenizer = self.models[0].tokenizer
-        if isinstance(tokenizer, CharTokenizer):
-            known = set(tokenizer.vocab.values())
-            start, ids = [], tokenizer.encode("".join(c for c in text if c in known))
-        else:
-            begin = tokenizer.special_tokens.get("<|begin|>")
-            start, ids = [] if begin is None else [begin], tokenizer.encode(text.rstrip())
-        room = min(self._model.config.max_seq_len, TOKENS) - len(start)
-        found = start + ids[max(0, len(ids) - room) :]
-        if not found:
+        ids = TracedText(self.models[0], text).ids
+        if not ids:
             raise ValueError(f"the model has no token for text {text!r}: give one that it can read")
-        return found
+        return ids
 
     @cached_property
     def _acts(self) -> dict[str, Tensor]:
