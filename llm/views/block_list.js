@@ -41,7 +41,7 @@ export class PartList {
     const words = { part: name, added: off ? frame.t("left_out") : shortly(length), stream: shortly(whole), brings: brought, word: isolate(word(says.id)), p: percent(says.p) };
     const bar = h("span", { class: "llm-bar" }, h("span", { style: `inline-size: ${((100 * Math.log1p(length)) / longest).toFixed(1)}%` }));
     return h("div", { role: "option", tabindex: -1, class: `llm-sum-row${off ? " llm-off" : ""}`, "aria-label": frame.t("part_option", words) },
-      h("span", { class: "llm-sum-name" }, name), heatRows("", [after], bothSigns([after])),
+      h("span", { class: "llm-sum-name" }, name), heatRows(name, [after], bothSigns([after])),
       h("span", { class: "llm-sum-length" }, h("span", { class: "llm-number" }, words.added), bar), h("span", { class: "llm-number" }, shortly(whole)), h("span", { class: "llm-number" }, brought),
       h("span", { class: "llm-sum-says" }, h("span", { class: "llm-next-label" }, word(says.id)), " ", h("span", { class: "llm-number" }, percent(says.p))));
   }

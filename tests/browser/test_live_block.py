@@ -161,7 +161,7 @@ def test_a_model_of_the_reader_with_norms_before_or_after(chromium_browser, fold
 def test_a_guess_then_the_part_goes_out_and_comes_back(page):
     go(page, block="1.attention")
     assert "With all parts, the model says Yuki with 100 %" in said(page, STATUS)
-    page.get_by_role("button", name="still Yuki").click()
+    page.locator(".llm-predict button", has_text="still").click()
     assert "You said still Yuki. It is Ravi." in said(page, ".llm-predict")
     assert "Without attention of block 1: Ravi with 98.8 %." in said(page, STATUS)
     assert page.locator(".llm-sum .llm-off").count() == 1
