@@ -212,8 +212,9 @@ class BlockView {
 
   /** @returns {import("./parts.js").Table} */
   table() {
-    const { frame, reading, token } = this;
+    const { frame, reading } = this;
     if (!reading) return { caption: frame.t("loading", { name: this.state.model }), head: [], rows: [] };
+    const { token } = this;
     const id = this.tracedId();
     const head = ["part", "added", "stream", "cosine", "brings", "says", "chance"].map((key) => frame.t(`column_${key}`, { word: isolate(this.word(id)) }));
     const rows = this.steps.map(({ part, added, after, cosine, says }) => [

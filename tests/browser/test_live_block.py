@@ -54,6 +54,8 @@ def folder(tmp_path_factory) -> Path:
         query = "prompt=Once+there+was+a&amp;token=2&amp;block=1&amp;without=0.ffn"
         link = f'<p><a href="#block?{query}">see</a></p><div style="height:90rem"></div>'
         (folder / "twice.html").write_text(HEAD + link + html + html, "utf-8")
+        low = f'<div style="height: 200rem"></div>{html}'
+        (folder / "low.html").write_text(HEAD + low, "utf-8")
         for place in ("pre", "post"):
             (folder / f"{place}.html").write_text(HEAD + own(place).html(), "utf-8")
     inline = escape(HEAD + BlockView(model="draft").html(), quote=True)
@@ -225,6 +227,14 @@ def test_the_address_sets_the_view_and_the_view_the_address(chromium_browser, fo
 def test_nonsense_in_the_address_does_no_harm(chromium_browser, folder, hash_):
     with visit(chromium_browser, (folder / "one.html").as_uri() + "#block?" + hash_) as seen:
         assert len(rows_of(ready(seen.page))) == 9 and not console_faults(seen)
+
+
+def test_the_table_may_be_asked_for_before_the_model_is_there(chromium_browser, folder):
+    """Out of sight, nothing is loaded; the table then says so."""
+    with visit(chromium_browser, (folder / "low.html").as_uri()) as seen:
+        seen.page.evaluate("document.querySelector('.llm-toolbar button').click()")
+        assert "Loading the model" in seen.page.locator(".llm-table caption").text_content()
+        assert not console_faults(seen)
 
 
 def test_hostile_text_stays_text(page):
