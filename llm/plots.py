@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from itertools import accumulate
 from math import cos, radians, sin
 import matplotlib.figure
@@ -176,6 +177,92 @@ def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
     figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    return figure
+
+
+def stream_lengths(by_dice: Sequence[float], sure: Sequence[float]) -> Figure:
+    """How long the vectors are before words left to chance, and before words that are certain."""
+    shortest, longest = min(*by_dice, *sure), max(*by_dice, *sure)
+    edges = [shortest * (longest / shortest) ** (n / 30) for n in range(31)]
+    groups = {"certain": (sure, MARKS["q"]), "left to dice": (by_dice, MARKS["k"])}
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.2))
+        axes = figure.add_subplot(xscale="log", xlabel="length of the vector", ylabel="places")
+        for (name, (lengths, colour)), hatch in zip(groups.items(), ("", "//"), strict=True):
+            style = {"color": colour, "alpha": 0.55, "edgecolor": colour, "hatch": hatch}
+            axes.hist(lengths, edges, label=f"the next word is {name}", **style)
+        ticks = [n for n in (1, 3, 10, 30, 100, 300, 1000) if shortest <= n <= longest]
+        axes.set_xticks(ticks, [str(n) for n in ticks])
+        axes.set_xticks([], minor=True)
+        axes.legend(frameon=False)
+    parts = (f"{name}: {min(x):.0f} to {max(x):.0f}" for name, (x, _) in groups.items())
+    figure.description = f"Lengths of vectors before a word that is {', '.join(parts)}"
+    return figure
+
+
+def activation_curves() -> Figure:
+    """ReLU, GELU and SiLU: what each makes of a number."""
+    import torch
+    from torch.nn import functional
+
+    x = torch.linspace(-5, 3, 161)
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.2))
+        axes = figure.add_subplot(xlabel="what goes in", ylabel="what comes out")
+        for name, line, colour in zip(
+            ("ReLU", "GELU", "SiLU"), ("-", "--", "-."), MARKS.values(), strict=False
+        ):
+            y = getattr(functional, name.lower())(x)
+            axes.plot(x, y, line, color=colour, linewidth=2, label=name)
+        axes.legend(frameon=False)
+    figure.description = "ReLU is 0 up to 0, then x; GELU and SiLU are the same with a round dip"
+    return figure
+
+
+def norm_places(runs: Sequence[Mapping[str, str]]) -> Figure:
+    """Loss after training against the learning rate, a line for each place of the norms.
+
+    ``runs`` are rows of ``norm_places.csv``: norm, warmup, rate, seed, loss. A line joins the means
+    of the seeds, which stand as points.
+    """
+    settings = dict.fromkeys((r["norm"], int(r["warmup"])) for r in runs)
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.4))
+        axes = figure.add_subplot(xscale="log", xlabel="learning rate", ylabel="loss (nats a word)")
+        told = []
+        for (place, warmup), mark, colour in zip(settings, "osv", MARKS.values(), strict=False):
+            mine = [r for r in runs if (r["norm"], int(r["warmup"])) == (place, warmup)]
+            points = [(float(r["rate"]), float(r["loss"])) for r in mine]
+            rates = sorted({rate for rate, _ in points})
+            means = [mean(loss for rate, loss in points if rate == r) for r in rates]
+            label = f"{place}-norm" + (f", {warmup} steps of warmup" if warmup else "")
+            axes.plot(rates, means, color=colour, linewidth=1.5)
+            axes.plot(*zip(*points, strict=True), mark, color=colour, label=label)
+            told.append(f"{label} {', '.join(f'{loss:.2f}' for loss in means)}")
+        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axes.set_xticks([], minor=True)
+        axes.set_ylim(0, None)
+        axes.legend(frameon=False)
+    figure.description = f"Mean loss at rates {rates[0]:g} to {rates[-1]:g}: {'; '.join(told)}"
+    return figure
+
+
+def stream_sum(token: str, rows: Sequence[tuple[str, float, str]]) -> Figure:
+    """What each part of a model adds to the vector of ``token``: (part, length, word it favours).
+
+    The word is what the model would say if it ended there.
+    """
+    with figure_style():
+        figure = Figure(figsize=(7.0, 0.34 * len(rows) + 1.2))
+        title = f"What is added to {_drawable(token.strip())}"
+        axes = figure.add_subplot(xscale="log", xlabel="length of what is added", title=title)
+        lengths = [max(length, 0.01) for _, length, _ in rows]
+        bars = axes.barh([part for part, _, _ in rows], lengths, color=ACCENT["light"], alpha=0.6)
+        axes.bar_label(bars, [_drawable(word.strip()) for _, _, word in rows], padding=4, size=9)
+        axes.set_xlim(min(lengths) / 2, max(lengths) * 4)
+        axes.invert_yaxis()
+    parts = (f"{part} {length:.1f}, says {word.strip()}" for part, length, word in rows)
+    figure.description = f"Added to {token.strip()}: {'; '.join(parts)}"
     return figure
 
 

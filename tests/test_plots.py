@@ -1,12 +1,9 @@
 """Figures: what they show is what they were given, and two can stand on one page."""
-
 import math
 import re
-
 import pytest
 import torch
 from handmade_film import handmade_film
-
 from llm import SinusoidalPositionalEncoding, plots
 from llm.history import History
 
@@ -81,6 +78,38 @@ def test_figures_share_no_id_and_refer_to_their_own():
     assert len(ids[0]) > 10 and not ids[0] & ids[1]
     for page, own in zip(pages, ids, strict=True):
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= own
+
+
+def test_lengths_of_the_stream_are_all_counted():
+    figure = plots.stream_lengths([30.0, 400.0, 900.0], [10.0, 20.0])
+    heights = sum(bar.get_height() for bars in figure.axes[0].containers for bar in bars)
+    assert heights == 5
+    assert figure.description.endswith("certain: 10 to 20, left to dice: 30 to 900")
+
+
+def test_activations_are_pytorch_s():
+    lines = plots.activation_curves().axes[0].get_lines()
+    assert [line.get_label() for line in lines] == ["ReLU", "GELU", "SiLU"]
+    for line in lines:
+        x = torch.as_tensor(line.get_xdata())
+        expected = getattr(torch.nn.functional, line.get_label().lower())(x)
+        torch.testing.assert_close(torch.as_tensor(line.get_ydata()), expected)
+
+
+def test_places_of_norms_have_a_line_each_through_the_means():
+    rows = [("pre", 0, 0.1, 1.0), ("pre", 0, 0.1, 3.0), ("pre", 0, 0.2, 5.0), ("post", 9, 0.1, 7.0)]
+    runs = [
+        dict(zip(("norm", "warmup", "rate", "loss"), map(str, row), strict=True)) for row in rows
+    ]
+    figure = plots.norm_places(runs)
+    assert list(figure.axes[0].get_lines()[0].get_ydata()) == [2.0, 5.0]
+    assert figure.description.endswith("pre-norm 2.00, 5.00; post-norm, 9 steps of warmup 7.00")
+
+
+def test_the_sum_of_a_stream_has_a_bar_a_part():
+    figure = plots.stream_sum(" red", [("embedding", 1.5, " y"), ("0.ffn", 900.0, "🦙")])
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [1.5, 900.0]
+    assert figure.description == "Added to red: embedding 1.5, says y; 0.ffn 900.0, says 🦙"
 
 
 def test_a_grid_of_heads_writes_each_number_and_names_the_lowest():

@@ -15,6 +15,8 @@ from llm import (
     gpt2_tokenizer,
     trace,
 )
+from llm import BPETokenizer, ModelConfig, RMSNorm, cosine_schedule, gpt2_tokenizer, trace
+from llm.model import Transformer
 from llm.output import cross_entropy
 from llm.views import Question, Quiz
 from llm.views.quiz_view import ASSETS, ENDING
@@ -139,6 +141,7 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "tokenization, training",
+        ("cooking",): "one of layer_block, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -325,3 +328,38 @@ def turned_scores() -> dict[str, torch.Tensor]:
     }
     assert set(found) == set(Quiz("attention").questions[2].choices)
     return found | {"nothing": scores(places)}
+def test_answers_on_the_layer_block():
+    length, scaled, alone, width, blind, _ = answers("layer_block")
+    row = torch.tensor([7.0, 17.0, 7.0, 17.0])
+    assert (float(row.mean()), float(row.std(unbiased=False)), float(row.norm())) == (12, 5, length)
+
+    x, weight = torch.randn(3, 8), torch.randn(20, 8)
+    before, after = (RMSNorm(8)(factor * x) @ weight.T for factor in (1, 7))
+    assert scaled == {"Nothing, but for the share of epsilon"}
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-3)
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 8, "n_layers": 2, "n_heads": 2, "position": "none"}
+    model = Transformer(ModelConfig(10, **sizes))
+    edits = {f"blocks.{i}.attention.output": torch.zeros_like for i in range(2)}
+    with trace(model, edits):
+        logits = [model(torch.tensor([ids]))[0] for ids in ([1, 2, 3, 1], [5, 6, 7, 1])]
+    torch.testing.assert_close(logits[0][3], logits[0][0])
+    torch.testing.assert_close(logits[0][3], logits[1][3])
+    assert alone == {choice for choice in alone if "is the same" in choice} and len(alone) == 2
+
+    assert width == pytest.approx(2 * 512 * 2048 / (3 * 512), abs=0.5)
+
+    block = model.blocks[0]
+    x, other = torch.randn(1, 4, 8), torch.randn(1, 4, 8)
+    other[:, 1:] = x[:, 1:]
+
+    def reaches(changed) -> bool:
+        return not torch.allclose(changed(x)[:, 1:], changed(other)[:, 1:], atol=1e-6)
+
+    def swapped(x):
+        return x + block.attention(block.ffn_norm(x))
+
+    assert reaches(block) and reaches(swapped)
+    assert not reaches(lambda x: x + block.ffn(block.ffn_norm(x)))
+    assert len(blind) == 1 and "x + self.ffn(self.ffn_norm(x))" in next(iter(blind))

@@ -2,9 +2,9 @@
 
 Importing the package loads nothing: each view below is imported when first used.
 """
-
 import importlib
 
+<<<<<<< ours
 _HOME = {
     "Playground": "playground_view",
     "View": "view",
@@ -16,7 +16,18 @@ _HOME = {
     "Question": "quiz_view",
     "Quiz": "quiz_view",
 }
-
+=======
+_HOME = {
+    "Playground": "playground_view",
+    "View": "view",
+    "TokenizerView": "tokenizer_view",
+    "TrainingFilmView": "film_view",
+    "AttentionView": "attention_view",
+    "BlockView": "block_view",
+    "Question": "quiz_view",
+    "Quiz": "quiz_view",
+}
+>>>>>>> theirs
 __all__ = sorted(_HOME)
 
 

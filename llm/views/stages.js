@@ -1,10 +1,11 @@
 /** The way from a text to its next token, stage by stage, each as a picture with its numbers. */
 
 import { h, isolate, markOption, roving } from "./parts.js";
-import { bothSigns, heatRows, norm } from "./heat_rows.js";
+import { bothSigns, heatRows } from "./heat_rows.js";
 import { percent } from "./token_strip.js";
 import { shade } from "./chart.js";
 import { softmax } from "./engine.js";
+import { streamRows } from "./stream_rows.js";
 
 const ROWS = 8; // tokens in the tables of logits and probabilities
 
@@ -139,11 +140,6 @@ function attended(frame, reading, row, head) {
   const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3).map((s) => `${isolate(reading.word(s))} ${percent(row[s])}`);
   const looks = frame.t("head_looks", { head, top: top.join(", ") });
   return h("div", { class: "llm-part" }, scroller(looks, "llm-looks", words), h("p", { class: "llm-legend" }, looks));
-}
-
-function streamRows(frame, stream) {
-  const place = bothSigns(stream.map(([, row]) => row));
-  return stream.flatMap(([label, row]) => [h("dt", {}, label), h("dd", {}, heatRows(label, [row], place), h("span", { class: "llm-place" }, frame.t("length", { length: norm(row).toFixed(1) })))]);
 }
 
 function bars(frame, rows) {
