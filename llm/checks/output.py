@@ -84,7 +84,8 @@ def check_sampling(sampling: Callable[..., Tensor], seed: int = 0) -> Passed:
     by_hand = [round(p, 4) for p in torch.tensor(half).log().tolist()]
     top_p = [(by_hand, 1.0, None, p) for p in (0.4, 0.6, 0.9)]
     top_p += [(_scores(random, *s), 1.0, None, p) for s in sizes for p in (0.3, 0.8)]
-    both = [([2.0, 1.8, 1.6, 1.4, 0.0], *rest) for rest in ((0.5, 3, 0.6), (1.0, 2, 0.95))]
+    rests = ((0.5, 3, 0.6), (2.0, 3, 0.5), (1.0, 2, 0.95))
+    both = [([2.0, 1.8, 1.6, 1.4, 0.0], *rest) for rest in rests]
     both += [(_scores(random, 2, 6), T, k, p) for T in (0.5, 2.0) for k, p in ((3, 0.6), (4, 0.7))]
     looks = [
         (known.TEMPERATURE_BUGS, heat),
