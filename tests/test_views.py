@@ -198,10 +198,11 @@ def test_every_string_is_used_and_every_use_has_a_string(name):
 
 
 def _keys_in_script(name: str) -> set[str]:
-    """Keys in ``t("…")``, ``t(condition ? "…" : "…")``, ``count("…", n)``, ``named("…", name)``."""
+    """Keys in ``t("…")``, ``t(yes ? "…" : "…")``, ``t(`…_${name}`)``, ``count`` and ``named``."""
     calls = re.findall(r"\bt\(((?:[^()]|\([^()]*\))*)", script_text(name))
     keys = [re.findall(r'(?:^|[?:] )"(\w+)"', call) for call in calls]
     kinds = tuple(f"{kind}_" for kind in re.findall(r'\bnamed\("(\w+)"', script_text(name)))
+    kinds += tuple(re.findall(r"\bt\(`(\w+_)\$\{", script_text(name)))
     named = {key for key in strings(name) if key.startswith(kinds)} if kinds else set()
     return {key for found in keys for key in found} | named | _keys_in_counts(script_text(name))
 

@@ -6,6 +6,8 @@ import { decimal, headName } from "./attention_reading.js";
 import { paintMap } from "./heatmap.js";
 
 const SMALLEST = 46; // pixels that a head should have across
+const BLOCKS = 26; // rows and columns of a small map; in longer texts several tokens share one
+const FAINT = 0.5; // the power that makes faint attention visible
 
 export class HeadGrid {
   /** @param {import("./frame.js").Frame} frame @param {(at: import("./attention_reading.js").Head) => void} choose */
@@ -24,12 +26,10 @@ export class HeadGrid {
   /** @param {import("./attention_reading.js").HeadReading} reading @param {Record<string, any>} state @param {import("./attention_reading.js").Head[]} off */
   draw(reading, state, off) {
     if (!this.heads) this.build(reading.model.config);
-    const T = reading.length;
     if (reading !== this.reading) {
       this.heads.forEach((at, i) => {
-        const { values } = reading.act(at, "weights");
-        const start = at.head * T * T;
-        paintMap(this.options[i].firstChild, T, T, (row, column) => (reading.open(row, column) ? values[start + row * T + column] : null));
+        const blocks = strongestIn(reading, at);
+        paintMap(this.options[i].firstChild, blocks.length, blocks.length, (row, column) => (column <= row ? blocks[row][column] ** FAINT : null));
       });
       this.showCosts(new Map());
     }
@@ -57,7 +57,7 @@ export class HeadGrid {
   /** As many heads in a row as fit and leave no row short. */
   arrange() {
     const n = this.config?.n_heads;
-    if (!n) return;
+    if (!n || !this.list.clientWidth) return;
     const fit = Math.max(1, Math.min(n, Math.floor(this.list.clientWidth / SMALLEST)));
     this.columns = Array.from({ length: fit }, (_, i) => fit - i).find((columns) => n % columns === 0 && columns > fit / 2) ?? fit;
     this.list.style.setProperty("--heads", this.columns);
@@ -83,4 +83,20 @@ export class HeadGrid {
       this.options[i].setAttribute("aria-label", this.off.has(head) ? `${text}, ${this.frame.t("head_off")}` : text);
     });
   }
+}
+
+/** The greatest weights of a head in blocks of tokens: a map that is small enough to take in. */
+function strongestIn(reading, at) {
+  const T = reading.length;
+  const n = Math.min(T, BLOCKS);
+  const { values } = reading.act(at, "weights");
+  const blocks = Array.from({ length: n }, () => new Float64Array(n));
+  for (let row = 0, i = at.head * T * T; row < T; row++) {
+    const block = blocks[Math.floor((row * n) / T)];
+    for (let column = 0; column < T; column++, i++) {
+      const place = Math.floor((column * n) / T);
+      if (values[i] > block[place]) block[place] = values[i];
+    }
+  }
+  return blocks;
 }

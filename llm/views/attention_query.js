@@ -5,7 +5,7 @@ import { decimal } from "./attention_reading.js";
 import { hasBias } from "./attention_stages.js";
 
 const FEW = 6; // keys shown before the reader asks for all
-const ACROSS = 8; // features side by side
+const [ACROSS, NARROW] = [8, 4]; // features side by side, in a wide view and in a narrow one
 
 export class QueryNumbers {
   /** @param {import("./frame.js").Frame} frame @param {(change: Record<string, any>) => void} change */
@@ -13,14 +13,23 @@ export class QueryNumbers {
     Object.assign(this, { frame, change, order: "strongest", all: false, shown: [] });
     this.title = h("p", { class: "llm-subtitle" });
     this.vector = h("div");
+    this.head = h("div", { class: "llm-key-row llm-key-head", "aria-hidden": "true" });
     this.list = h("div", { class: "llm-keys", role: "listbox", "aria-label": frame.t("keys_label") });
     roving(this.list, { select: (i) => this.select(i), hover: () => {} });
     this.more = button("", () => this.turn({ all: !this.all }));
     this.orders = this.orderChoice();
     this.check = h("p", { class: "llm-subtitle" });
     this.sums = h("div", { class: "llm-column" });
+    this.across = ACROSS;
     this.element = h("section", { class: "llm-column" }, this.title, this.vector, h("p", { class: "llm-legend" }, frame.t("numbers_legend")),
-      this.orders, this.list, h("div", { class: "llm-controls" }, this.more), this.check, this.sums);
+      this.orders, h("div", { class: "llm-keys" }, this.head, this.list), h("div", { class: "llm-controls" }, this.more), this.check, this.sums);
+    new ResizeObserver(() => this.fit()).observe(this.element);
+  }
+
+  fit() {
+    const width = this.element.clientWidth; // 0 while it is hidden
+    const across = width < 480 ? NARROW : ACROSS;
+    if (width && across !== this.across) this.turn({ across });
   }
 
   orderChoice() {
@@ -47,7 +56,7 @@ export class QueryNumbers {
     Object.assign(this, { reading, place });
     const query = isolate(reading.word(place.query));
     this.title.textContent = frame.t("numbers_title", { query });
-    this.vector.replaceChildren(...numbers(frame, [["q", reading.vector(place, "q", place.query)]]));
+    this.vector.replaceChildren(...this.numbers([["q", reading.vector(place, "q", place.query)]]));
     const keys = this.ordered();
     this.more.hidden = keys.length <= FEW;
     this.more.textContent = this.all ? frame.t("show_few") : frame.t("show_all", { n: keys.length });
@@ -73,10 +82,18 @@ export class QueryNumbers {
     this.shown = keys;
     const options = keys.map((key) => this.row(key));
     this.list.replaceChildren(...options);
+    this.head.replaceChildren(...this.heading());
     const chosen = keys.indexOf(this.place.key);
     markOption(options, chosen);
     if (chosen < 0) options[0].tabIndex = 0;
     if (focused) options[Math.max(0, chosen)].focus({ preventScroll: true });
+  }
+
+  heading() {
+    const { frame, reading } = this;
+    const score = hasBias(reading) ? frame.t("scaled") : `÷ √${reading.model.config.head_dim}`;
+    const texts = [frame.t("key"), frame.named("role", "k"), frame.t("product"), score, frame.t("weight"), "", frame.named("role", "v")];
+    return texts.map((text, i) => h("span", { class: i > 1 && i < 5 ? "llm-number" : i === 1 || i === 6 ? "llm-vector" : "" }, text));
   }
 
   row(key) {
@@ -86,7 +103,7 @@ export class QueryNumbers {
     const bar = h("span", { class: "llm-bar", "aria-hidden": "true" }, h("span", { style: `inline-size: ${(100 * weight).toFixed(1)}%` }));
     const strips = ["k", "v"].map((part) => strip(part, frame.named("role", part), reading.vector(place, part, key)));
     return h("div", { role: "option", tabindex: -1, class: "llm-key-row", "aria-label": frame.t("key_option", { key: isolate(reading.word(key)), ...values }) },
-      h("span", { class: "llm-key-word" }, reading.word(key)), strips[0], Object.values(values).map((text) => h("span", { class: "llm-number" }, text)), bar, strips[1]);
+      h("span", { class: "llm-key-word" }, reading.word(key), h("span", { class: "llm-place" }, String(key))), strips[0], Object.values(values).map((text) => h("span", { class: "llm-number" }, text)), bar, strips[1]);
   }
 
   /** The chosen key's product and share of the output, feature by feature. */
@@ -99,8 +116,8 @@ export class QueryNumbers {
     const [q, k, v] = [["q", query], ["k", key], ["v", key]].map(([part, token]) => reading.vector(place, part, token));
     const weight = reading.weight(place, query, key);
     this.check.textContent = frame.t("check_title", { query: isolate(reading.word(query)), key: isolate(reading.word(key)) });
-    const product = numbers(frame, [["q", q], ["k", k], [frame.t("row_product"), q.map((value, d) => value * k[d])]]);
-    const mix = numbers(frame, [["v", v], [frame.t("row_mix", { weight: decimal(weight) }), v.map((value) => value * weight)], ["output", reading.output(place, query)]]);
+    const product = this.numbers([["q", q], ["k", k], [frame.t("row_product"), q.map((value, d) => value * k[d])]]);
+    const mix = this.numbers([["v", v], [frame.t("row_mix", { weight: decimal(weight) }), v.map((value) => value * weight)], ["output", reading.output(place, query)]]);
     const shared = this.sharing();
     this.sums.replaceChildren(...product, h("p", { class: "llm-legend" }, this.sum()), ...mix, h("p", { class: "llm-legend" }, frame.t("sum_output")), ...shared);
   }
@@ -121,6 +138,17 @@ export class QueryNumbers {
     if (n_heads === n_kv_heads) return [];
     const same = Array.from({ length: n_heads }, (_, head) => head).filter((head) => reading.group({ head }) === reading.group(place));
     return [h("p", { class: "llm-legend" }, frame.t("shared_heads", { heads: same.map((head) => `${place.layer}.${head}`).join(", ") }))];
+  }
+
+  /** Rows of numbers under one another, a few features across; a row of a role has its colour and letter. */
+  numbers(rows) {
+    const { frame, across } = this;
+    const parts = Math.ceil(rows[0][1].length / across);
+    return Array.from({ length: parts }, (_, part) => {
+      const cut = ([name, values]) => [name, values.subarray(part * across, (part + 1) * across)];
+      return h("table", { class: "llm-numbers" }, h("tbody", {}, rows.map(cut).map(([name, values]) => h("tr", { class: /^\w+$/.test(name) ? `llm-role-${name}` : "llm-sum" },
+        h("th", { scope: "row" }, frame.named("role", name)), Array.from(values, (value) => h("td", { class: "llm-number" }, decimal(value)))))));
+    });
   }
 
   /** Every number of the query, key by key. @returns {import("./parts.js").Table} */
@@ -147,14 +175,4 @@ function strip(role, letter, values) {
   const most = Math.max(1e-9, ...values.map(Math.abs));
   const cells = Array.from(values, (value) => h("span", { class: value < 0 ? "llm-below" : "", style: `--deep: ${(Math.abs(value) / most).toFixed(2)}` }));
   return h("span", { class: `llm-vector llm-role-${role}`, "aria-hidden": "true" }, h("b", {}, letter), cells);
-}
-
-/** Rows of numbers under one another, a few features across; a row of a role has its colour and letter. */
-function numbers(frame, rows) {
-  const parts = Math.ceil(rows[0][1].length / ACROSS);
-  return Array.from({ length: parts }, (_, part) => {
-    const cut = ([name, values]) => [name, values.subarray(part * ACROSS, (part + 1) * ACROSS)];
-    return h("table", { class: "llm-numbers" }, h("tbody", {}, rows.map(cut).map(([name, values]) => h("tr", { class: `llm-role-${name}` },
-      h("th", { scope: "row" }, frame.named("role", name)), Array.from(values, (value) => h("td", { class: "llm-number" }, decimal(value)))))));
-  });
 }

@@ -127,7 +127,7 @@ class AttentionView(View):
         layer, head = self.head
         words = strings(self.name)
         title = words["map_title"].format(head=self._head_name())
-        return attention_map(self._weights(layer)[head], self._labels(self.ids), title)
+        return attention_map(self._weights(layer)[head].numpy(), self._labels(self.ids), title)
 
     def _encode(self, text: str) -> list[int]:
         """Ids as the page reads them: what is known, behind the begin token, the end of it."""

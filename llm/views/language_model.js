@@ -39,7 +39,8 @@ export class LanguageModel {
    * Tokens of a text, behind the begin token where there is one. What is not in the vocabulary is
    * left out and told apart; of a text that is too long only the end is read.
    * @param {string} text
-   * @returns {{ids: number[], unknown: string[], cut: number}}  `cut` counts the tokens left out
+   * @returns {{ids: number[], unknown: string[], left: number[], cut: number}}  `left` are the tokens
+   *   that are left out, `cut` is their number
    */
   encode(text) {
     const tokens = this.tokenizer.encode(text);
@@ -47,7 +48,8 @@ export class LanguageModel {
     const unknown = tokens.filter(({ id }) => id === null).map(({ bytes }) => new TextDecoder().decode(bytes));
     const start = this.begin === null ? [] : [this.begin];
     const room = this.config.max_seq_len - start.length;
-    return { ids: [...start, ...known.slice(-room)], unknown: [...new Set(unknown)], cut: Math.max(0, known.length - room) };
+    const cut = Math.max(0, known.length - room);
+    return { ids: [...start, ...known.slice(cut)], unknown: [...new Set(unknown)], left: known.slice(0, cut), cut };
   }
 
   /** The bytes that a token stands for. @param {number} id @returns {Uint8Array} */

@@ -42,14 +42,14 @@ PROMPTS = {
 }
 LIVE = ("storyteller", "bard")  # the models between which the reader chooses
 TOUR = (  # what is said, the part that it is about, what is set
-    ("tour_type", "field", {"model": "storyteller", "prompt": PROMPTS["stories"]["beginning"]}),
-    ("tour_chances", "next", {}),
-    ("tour_surprise", "read", {"prompt": f"{PROMPTS['stories']['pronoun']} She ruled in"}),
-    ("tour_owner", "next", {"prompt": STORY}),
-    ("tour_tokens", "how", {"stage": 0}),
-    ("tour_embeddings", "how", {"stage": 1}),
-    ("tour_block", "how", {"stage": 4, "head": 4}),
-    ("tour_draw", "write", {"stage": 8, "prompt": PROMPTS["stories"]["beginning"]}),
+    ("type", "field", {"model": "storyteller", "prompt": PROMPTS["stories"]["beginning"]}),
+    ("chances", "next", {}),
+    ("surprise", "read", {"prompt": f"{PROMPTS['stories']['pronoun']} She ruled in"}),
+    ("owner", "next", {"prompt": STORY}),
+    ("tokens", "how", {"stage": 0}),
+    ("embeddings", "how", {"stage": 1}),
+    ("block", "how", {"stage": 4, "head": 4}),
+    ("draw", "write", {"stage": 8, "prompt": PROMPTS["stories"]["beginning"]}),
 )
 
 
@@ -80,15 +80,10 @@ class Playground(View):
         anchor: str | None = None,
     ):
         super().__init__(anchor)
-        if prompt is not None and (not isinstance(prompt, str) or len(prompt) > LIMIT):
-            raise ValueError(f"prompt must be a str of at most {LIMIT} letters, got {prompt!r:.60}")
         self.words = words or WORDS
-        if isinstance(model, Transformer) or tokenizer is not None:
-            self.models = [ViewModel(name, model, tokenizer)]
-        else:
-            self.models = [_shipped(model)] if model else [_shipped(name) for name in LIVE]
+        self.models = _models(model, tokenizer, name)
         first = next(iter(self._prompts(self.models[0]).values()))
-        self.prompt = first if prompt is None else prompt
+        self.prompt = first if prompt is None else _usable(prompt)
 
     def __repr__(self) -> str:
         first = self.models[0]
@@ -182,10 +177,37 @@ class Playground(View):
             return {}
 
 
+def _models(model: Transformer | str | None, tokenizer, name: str) -> list[ViewModel]:
+    """The model of the reader, the one with that name, or those of the book."""
+    if isinstance(model, Transformer) and tokenizer is None:
+        raise ValueError("a model needs the tokenizer that it was trained with: give both")
+    if not isinstance(model, Transformer) and tokenizer is not None:
+        raise ValueError(
+            f"a tokenizer goes with a llm.Transformer, got {model!r:.60}: give your own model with "
+            "it, or leave the tokenizer out"
+        )
+    if isinstance(model, Transformer):
+        return [ViewModel(name, model, tokenizer)]
+    return [_shipped(shipped) for shipped in (LIVE if model is None else (model,))]
+
+
 def _shipped(name: str) -> ViewModel:
-    if name not in model_table():
-        raise ValueError(f"no model {name!r}: choose one of {', '.join(model_table())}")
+    if not isinstance(name, str) or name not in model_table():
+        raise ValueError(
+            f"no model {name!r:.60}: choose one of {', '.join(model_table())}, or give a "
+            "llm.Transformer with its tokenizer"
+        )
     return ViewModel(name, *load(name))
+
+
+def _usable(prompt: str) -> str:
+    """``prompt`` without lone surrogates; ``ValueError`` where a view cannot take it."""
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt must be a str, got {prompt!r:.60}")
+    prompt = prompt.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if len(prompt) > LIMIT:
+        raise ValueError(f"prompt has {len(prompt):,} characters: a view takes {LIMIT:,} at most")
+    return prompt
 
 
 def _tells_stories(tokenizer, words: Words) -> bool:

@@ -49,9 +49,9 @@ export class Reading {
     return label.startsWith("␣") && label.length > 1 ? ` ${this.word(position)}` : this.word(position);
   }
 
-  /** The text up to a position, the token there included. */
+  /** The text up to a position, the token there and all that was cut away before included. */
   textTo(position) {
-    return this.model.decode(this.ids.slice(0, position + 1));
+    return this.model.decode([...this.left, ...this.ids.slice(0, position + 1)]);
   }
 
   /** What the process of the stories says after a position; null where there is no such process. */
@@ -79,7 +79,7 @@ export class Reading {
     const truth = this.truthAt(position);
     const chances = distribution(this.logitsAt(position), settings);
     const weight = (id) => Math.max(chances[id], truth?.get(id) ?? 0);
-    const order = Array.from(chances.keys()).filter((id) => weight(id) > 0).sort((a, b) => weight(b) - weight(a) || a - b);
+    const order = Array.from(chances.keys()).filter((id) => weight(id) > 0).sort((a, b) => weight(b) - weight(a) || chances[b] - chances[a] || a - b);
     return order.slice(0, count).map((id) => ({
       id, label: this.model.word(id), p: chances[id], truth: truth ? (truth.get(id) ?? 0) : null,
     }));

@@ -31,7 +31,7 @@ export class Sampler {
     const input = h("input", { id, type: "range", min: name === "top_p" ? 1 : 0, max, step: 1 });
     input.addEventListener("input", () => this.change({ [name]: value(Number(input.value)) }));
     const output = h("output", { for: id, class: "llm-place" });
-    const element = h("div", { class: "llm-slider" }, h("label", { for: id }, frame.t(name)), output, input);
+    const element = h("div", { class: "llm-slider" }, h("label", { for: id }, frame.named("slider", name)), output, input);
     return { name, input, output, element };
   }
 

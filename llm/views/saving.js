@@ -38,14 +38,14 @@ export async function savePng(name, picture) {
 export function snapshot(element) {
   const hidden = element.hidden;
   element.hidden = false;
-  element.style.maxBlockSize = "none"; // all of it, not only what is scrolled into sight
+  element.classList.add("llm-whole"); // all of it, not only what is scrolled into sight
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
-  const nodes = [...element.querySelectorAll(":not(svg *)")];
+  const nodes = [...element.querySelectorAll(":not(svg *)")].filter((node) => node.checkVisibility());
   const frame = around(nodes);
   const draw = (node) => [boxShape(node, frame), ...shapes(node, frame)];
   const drawn = nodes.flatMap(draw);
   element.hidden = hidden;
-  element.style.maxBlockSize = "";
+  element.classList.remove("llm-whole");
   const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
   svg.append(svgElement("rect", { width, height, fill: paper }), ...drawn.filter(Boolean));

@@ -20,7 +20,7 @@ export function stageNames({ n_layers }) {
  * @property {import("./frame.js").Frame} frame
  * @property {import("./reading.js").Reading} reading
  * @property {number} position  the token whose way is followed
- * @property {number} head
+ * @property {number} head  negative where none is chosen: the one that looks at one token most
  * @property {object} settings  those of the sampler
  * @property {{id: number, random: number}} drawn  what would be drawn
  * @property {(change: object) => void} change
@@ -38,7 +38,7 @@ const STAGES = {
     const chips = reading.ids.map((id, t) => h("span", { class: `llm-chip llm-tint-${t % 3}${t === position ? " llm-followed" : ""}` },
       h("span", { class: "llm-text" }, reading.model.label(id)), h("span", { class: "llm-id" }, String(id))));
     const words = { n: reading.length, size: reading.model.config.vocab_size };
-    return [says(frame, "stage_tokens", words), h("div", { class: "llm-pieces llm-scroll" }, chips)];
+    return [says(frame, "tokens", words), h("div", { class: "llm-pieces llm-scroll" }, chips)];
   },
 
   embeddings({ frame, reading, position }) {
@@ -48,7 +48,7 @@ const STAGES = {
     const first = [...rows[position].slice(0, 6)].map((value) => value.toFixed(2)).join(", ");
     const token = isolate(reading.word(position));
     const picture = heatRows(frame.t("embeddings_label", { n: rows.length, width: C }), rows, bothSigns(rows));
-    return [says(frame, "stage_embeddings", { width: C }), scaled(frame, picture), h("p", { class: "llm-legend" }, frame.t("first_numbers", { token, numbers: first }))];
+    return [says(frame, "embeddings", { width: C }), scaled(frame, picture), h("p", { class: "llm-legend" }, frame.t("first_numbers", { token, numbers: first }))];
   },
 
   logits({ frame, reading, position }) {
@@ -57,7 +57,7 @@ const STAGES = {
     const [high, low] = [logits[order[0]], logits[order.at(-1)]];
     const words = { n: logits.length, low: low.toFixed(1), high: high.toFixed(1) };
     const rows = [...order.slice(0, ROWS), order.at(-1)].map((id) => [reading.model.word(id), logits[id].toFixed(2), (logits[id] - low) / (high - low)]);
-    return [says(frame, "stage_logits", words), bars(frame, rows)];
+    return [says(frame, "logits", words), bars(frame, rows)];
   },
 
   probabilities({ frame, reading, position, settings }) {
@@ -66,11 +66,11 @@ const STAGES = {
     const raw = softmax(logits.map((logit) => logit / temperature));
     const expected = reading.expectedAt(position, settings, reading.model.config.vocab_size);
     const final = new Map(expected.map(({ id, p }) => [id, p]));
-    const head = ["column_token", "column_logit", "column_scaled", "column_softmax", "column_final"].map((key) => h("th", { scope: "col" }, frame.t(key)));
+    const head = ["token", "logit", "scaled", "softmax", "final"].map((name) => h("th", { scope: "col" }, frame.named("column", name)));
     const rows = ranked(logits).slice(0, ROWS).map((id) => h("tr", {},
       h("th", { scope: "row" }, reading.model.word(id)),
       ...[logits[id].toFixed(2), (logits[id] / temperature).toFixed(2), percent(raw[id]), percent(final.get(id) ?? 0)].map((text) => h("td", { class: "llm-number" }, text))));
-    return [says(frame, "stage_probabilities", { temperature }), h("div", { class: "llm-scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)))];
+    return [says(frame, "probabilities", { temperature }), h("div", { class: "llm-scroll llm-chances" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)))];
   },
 
   draw({ frame, reading, position, settings, drawn, add }) {
@@ -80,7 +80,7 @@ const STAGES = {
     const needle = h("span", { class: "llm-needle", style: `inset-inline-start: ${(100 * drawn.random).toFixed(2)}%` });
     const words = { random: drawn.random.toFixed(3), token: isolate(reading.model.word(drawn.id)) };
     const more = h("button", { type: "button", class: "llm-button llm-main", onclick: add }, frame.t("add", words));
-    return [says(frame, settings.temperature ? "stage_draw" : "stage_greedy", words),
+    return [says(frame, settings.temperature ? "draw" : "greedy", words),
       h("div", { class: "llm-wheel", "aria-hidden": "true" }, h("div", {}, parts), needle), h("div", { class: "llm-controls" }, more)];
   },
 };
@@ -90,13 +90,14 @@ function blockStage(layer, { frame, reading, position, head, change }) {
   const { n_heads: H, d_model: C, n_layers } = reading.model.config;
   const name = `blocks.${layer}`;
   const weights = headRows(reading, `${name}.attention.weights`, position);
+  const shown = head < 0 ? sharpest(weights) : head;
   const row = (part) => reading.acts[`${name}.${part}`].values.subarray(position * C, (position + 1) * C);
   const stream = ["residual_pre", "attention.output", "ffn.output", "residual_post"].map((part) => [frame.t(`stream_${part.split(".")[0]}`), row(part)]);
   const lens = reading.lensAt(layer, position, 3).map(({ label, p }) => `${isolate(label)} ${percent(p)}`).join(", ");
   return [
-    says(frame, "stage_block", { layer, last: n_layers - 1, heads: H }),
-    headList(frame, reading, weights, head, change),
-    attended(frame, reading, weights[head], head),
+    says(frame, "block", { layer, last: n_layers - 1, heads: H }),
+    headList(frame, reading, weights, shown, change),
+    attended(frame, reading, weights[shown], shown),
     h("p", { class: "llm-subtitle" }, frame.t("stream_title")),
     h("dl", { class: "llm-stream" }, streamRows(frame, stream)),
     h("p", { class: "llm-legend" }, frame.t("stream_legend")),
@@ -108,6 +109,12 @@ function blockStage(layer, { frame, reading, position, head, change }) {
 function headRows(reading, name, position) {
   const { values, shape: [H, T, S] } = reading.acts[name];
   return Array.from({ length: H }, (_, h) => values.subarray((h * T + position) * S, (h * T + position) * S + position + 1));
+}
+
+/** The head with the greatest weight; those on the first token do not count, many heads rest there. */
+function sharpest(weights) {
+  const most = weights.map((row) => Math.max(0, ...row.subarray(1)));
+  return most.indexOf(Math.max(...most));
 }
 
 /** The heads as rows of colour, one column a token; one of them is chosen. */
@@ -146,8 +153,8 @@ function scaled(frame, picture) {
   return h("div", { class: "llm-part" }, picture, h("p", { class: "llm-legend" }, frame.t("heat_legend")));
 }
 
-function says(frame, key, words) {
-  return h("p", { class: "llm-says" }, frame.t(key, words));
+function says(frame, name, words) {
+  return h("p", { class: "llm-says" }, frame.t(`stage_${name}`, words));
 }
 
 function ranked(logits) {

@@ -25,6 +25,14 @@ export class TokenStrip {
     this.element.replaceChildren(...options);
     markOption(options, chosen);
     if (focused) options[chosen]?.focus();
+    this.show(options[chosen]);
+  }
+
+  /** Scroll the list, and nothing around it, until an option is in sight. @param {HTMLElement} [option] */
+  show(option) {
+    if (!option) return;
+    const [box, inside] = [this.element.getBoundingClientRect(), option.getBoundingClientRect()];
+    this.element.scrollTop += Math.min(0, inside.top - box.top) + Math.max(0, inside.bottom - box.bottom);
   }
 
   option(token, say) {
@@ -32,7 +40,7 @@ export class TokenStrip {
     const strange = token.note ? " llm-strange" : "";
     return h("span", {
       role: "option", tabindex: -1, class: `llm-strip-token${strange}`, style: `--deep: ${deep.toFixed(3)}`,
-      "aria-label": isolate(say(token)),
+      "aria-label": isolate(say(token)), title: token.note || null,
     }, token.label);
   }
 }

@@ -20,10 +20,10 @@ export class Tour {
     this.back = button(frame.t("previous"), () => this.turn(-1));
     this.play = button(frame.t("pause"), () => this.toggle());
     this.next = button(frame.t("next"), () => this.turn(1));
-    const end = button(frame.t("tour_end"), () => this.end());
-    const controls = h("div", { class: "llm-controls" }, this.back, this.play, this.next, end, this.place);
+    this.stopButton = button(frame.t("tour_end"), () => this.end());
+    const controls = h("div", { class: "llm-controls" }, this.back, this.play, this.next, this.stopButton, this.place);
     this.element = h("div", { class: "llm-tour", role: "group", "aria-label": frame.t("tour"), hidden: true }, this.text, controls);
-    this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.end());
+    frame.element.addEventListener("keydown", (event) => event.key === "Escape" && !this.element.hidden && this.end());
   }
 
   start() {
@@ -49,9 +49,17 @@ export class Tour {
     this.point(part());
     this.text.textContent = text;
     this.place.textContent = this.frame.t("tour_place", { step: at + 1, steps: this.steps.length });
-    this.back.disabled = at === 0;
-    this.next.disabled = at === this.steps.length - 1;
+    this.bound(at === 0, at === this.steps.length - 1);
     this.frame.announce(text);
+  }
+
+  /** Close the way back or on; the focus leaves a button that is closed, for it would be lost there. */
+  bound(first, last) {
+    const { activeElement } = document;
+    if (last && activeElement === this.next) this.stopButton.focus();
+    if (first && activeElement === this.back) this.next.focus();
+    this.back.disabled = first;
+    this.next.disabled = last;
   }
 
   /** A step that the reader takes, which ends the playing. */
