@@ -12,7 +12,8 @@ from llm.config import ModelConfig
 from llm.model import Transformer
 from llm.tokenization import BPETokenizer, CharTokenizer
 from llm.views import AttentionView
-from llm.views.attention_view import STORIES, TOKENS
+from llm.views.attention_trace import TOKENS
+from llm.views.attention_view import STORIES
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e 🦙"
 STORYTELLER, STORY_TOKENIZER = load("storyteller")
@@ -50,7 +51,7 @@ def test_a_view_has_a_form_for_every_reader_and_the_same_in_every_run(view):
 
 def test_it_opens_with_the_head_that_the_prediction_needs_most(view):
     """Every head taken out in a pass of its own: the slow way to the same answer."""
-    ids = torch.tensor([view.ids])
+    ids = torch.tensor([view.traced.ids])
     with torch.no_grad():
         first = int(STORYTELLER(ids)[0, -1].argmax())
         chances = {}
@@ -64,16 +65,16 @@ def test_it_opens_with_the_head_that_the_prediction_needs_most(view):
                     logits = STORYTELLER(ids)[0, -1]
                 chances[layer, head] = float(logits.softmax(-1)[first])
     assert view.head == min(chances, key=chances.get) == (2, 4)
-    rows = {token: after for token, _, after in view._effect()}
+    rows = {token: after for token, _, after in view.traced.effect(*view.head)}
     assert rows["␣Yuki"] == pytest.approx(chances[2, 4], rel=1e-4)
 
 
 def test_plain_text_tells_what_each_token_looks_at_and_what_changes(view):
     with torch.no_grad(), trace(STORYTELLER) as acts:
-        STORYTELLER(torch.tensor([view.ids]))
+        STORYTELLER(torch.tensor([view.traced.ids]))
     weights = acts["blocks.2.attention.weights"][0, 4]
     lines = view.describe().splitlines()
-    assert len(lines) == 1 + 53 + 1 + len(view._effect())
+    assert len(lines) == 1 + 53 + 1 + len(view.traced.effect(*view.head))
     for row, line in zip(weights, lines[1:54], strict=True):
         assert line.endswith(f"{row.max():.2f}")
     assert re.fullmatch(r"\?\s+looks at  ␣Yuki\s+0.99", lines[53])
@@ -83,7 +84,8 @@ def test_plain_text_tells_what_each_token_looks_at_and_what_changes(view):
 
 def test_the_fallback_is_two_tables(view):
     fallback = view.fallback()
-    assert fallback.count("<table>") == 2 and fallback.count("<tr>") == 2 + 53 + len(view._effect())
+    rows = 53 + len(view.traced.effect(*view.head))
+    assert fallback.count("<table>") == 2 and fallback.count("<tr>") == 2 + rows
     assert "<td>" not in fallback and "␣Yuki</td>" in fallback and "&lt;|begin|&gt;" in fallback
 
 
@@ -138,9 +140,9 @@ def test_one_layer_with_one_head_is_enough():
 
 
 def test_a_long_text_is_read_from_its_end():
-    assert len(AttentionView("a b " * 400).ids) == TOKENS
+    assert len(AttentionView("a b " * 400).traced.ids) == TOKENS
     model, tokenizer = own()
-    assert AttentionView("hello world, hello", model, tokenizer).ids == tokenizer.encode(
+    assert AttentionView("hello world, hello", model, tokenizer).traced.ids == tokenizer.encode(
         "hello world hello"[-16:]
     )
 
@@ -170,7 +172,7 @@ def test_bad_input_is_named(arguments, message):
 
 def test_the_figure_shows_the_weights_of_the_head(view):
     with torch.no_grad(), trace(STORYTELLER) as acts:
-        STORYTELLER(torch.tensor([view.ids]))
+        STORYTELLER(torch.tensor([view.traced.ids]))
     figure = view.figure()
     shown = torch.tensor(figure.axes[0].images[0].get_array())
     torch.testing.assert_close(shown, acts["blocks.2.attention.weights"][0, 4])

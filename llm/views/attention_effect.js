@@ -3,7 +3,7 @@
 import { button, h, isolate } from "./parts.js";
 import { softmax } from "./engine.js";
 import { percent } from "./token_strip.js";
-import { atOnce, decimal, headName } from "./attention_reading.js";
+import { atOnce, bare, decimal, headName } from "./attention_reading.js";
 import { allHeads, headsOff, offName, offText } from "./attention_off.js";
 import { AttentionQuiz } from "./attention_quiz.js";
 
@@ -18,12 +18,11 @@ export class HeadEffect {
     this.only = button("", () => this.isolate());
     this.reset = button(frame.t("all_on"), () => this.change({ off: "" }));
     this.status = h("p", { class: "llm-message" });
-    this.key = h("p", { class: "llm-legend llm-effect-key" });
     this.rows = h("div", { class: "llm-effect" });
     this.legend = h("p", { class: "llm-legend" }, frame.t("truth_legend"));
-    const buttons = h("div", { class: "llm-choices" }, this.toggle, this.only, this.reset);
+    const buttons = h("div", { class: "llm-controls" }, this.toggle, this.only, this.reset);
     this.element = h("div", { class: "llm-column" }, this.quiz.element, buttons, this.status,
-      h("p", { class: "llm-subtitle" }, frame.t("next_title")), this.key, this.rows, this.legend);
+      h("p", { class: "llm-subtitle" }, frame.t("next_title")), this.rows, this.legend);
   }
 
   /** Switch the chosen head off or on. */
@@ -65,9 +64,8 @@ export class HeadEffect {
     const ids = [...new Set([...strongestIds(before, TOP), ...(after ? strongestIds(after, TOP) : [])])];
     ids.sort((a, b) => Math.max(before[b], after?.[b] ?? 0) - Math.max(before[a], after?.[a] ?? 0) || a - b);
     const off = after ? offName(frame, this.off, reading.model.config) : "";
-    this.rows.replaceChildren(...ids.map((id) => this.row(id, [before[id], after?.[id]], truth, off)));
+    this.rows.replaceChildren(this.heading(off, truth), ...ids.map((id) => this.row(id, [before[id], after?.[id]], truth, off)));
     this.legend.hidden = !truth;
-    this.drawKey(off, truth);
     this.status.textContent = this.describe(before, after, off);
   }
 
@@ -75,29 +73,31 @@ export class HeadEffect {
     const { frame, reading } = this;
     const bar = (kind, chance) => h("span", { class: `llm-chance ${kind}` }, h("span", { style: `inline-size: ${(100 * chance).toFixed(2)}%` }));
     const chance = truth && (truth.get(id) ?? 0);
-    const line = truth ? [h("span", { class: "llm-true-line", style: `inset-inline-start: ${(100 * chance).toFixed(2)}%` })] : [];
+    const line = chance ? [h("span", { class: "llm-true-line", style: `inset-inline-start: ${(100 * chance).toFixed(2)}%` })] : [];
     const shown = [["llm-before", p], ["llm-after", q]].filter(([, value]) => value !== undefined);
     const bars = h("span", { class: "llm-chances", "aria-hidden": "true" }, shown.map(([kind, value]) => bar(kind, value)), line);
     const texts = [[frame.t("with_all"), p], [off, q], [frame.t("truth"), truth ? chance : undefined]].filter(([, value]) => value !== undefined);
     const cells = texts.map(([name, value]) => h("span", { class: "llm-number" }, h("span", { class: "llm-hidden" }, `${name} `), percent(value)));
     return h("div", { class: "llm-effect-row", style: `--numbers: ${texts.length}` },
-      h("span", { class: "llm-effect-word" }, reading.model.label(id).replace(/^␣/, "")), bars, h("span", { class: "llm-effect-numbers" }, cells));
+      h("span", { class: "llm-effect-word" }, bare(reading.model.label(id))), bars, h("span", { class: "llm-effect-numbers" }, cells));
   }
 
-  /** What the bars stand for, over the numbers in the order of the numbers. */
-  drawKey(off, truth) {
+  /** What the bars and the columns of numbers stand for. */
+  heading(off, truth) {
     const { frame } = this;
-    const sign = (kind) => h("span", { class: `llm-chance llm-sign-bar ${kind}`, "aria-hidden": "true" }, h("span", {}));
-    const parts = [[sign("llm-before"), frame.t("with_all")]];
-    if (off) parts.push([sign("llm-after"), off]);
-    if (truth) parts.push([h("span", { class: "llm-true-line", "aria-hidden": "true" }), frame.t("truth")]);
-    this.key.replaceChildren(...parts.map((part) => h("span", {}, ...part)));
+    const bar = (kind) => h("span", { class: `llm-chance ${kind}` }, h("span", {}));
+    const parts = [[bar("llm-before"), frame.t("with_all")]];
+    if (off) parts.push([bar("llm-after"), off]);
+    if (truth) parts.push([h("span", { class: "llm-true-line" }), frame.t("truth")]);
+    const cells = parts.map(([sign, text]) => h("span", {}, h("span", { class: "llm-sign-bar" }, sign), text));
+    return h("div", { class: "llm-effect-row llm-effect-head", style: `--numbers: ${parts.length}`, "aria-hidden": "true" },
+      h("span", {}), h("span", { class: "llm-chances" }), h("span", { class: "llm-effect-numbers" }, cells));
   }
 
   describe(before, after, off) {
     const { frame, reading } = this;
     const first = (chances) => strongestIds(chances, 1)[0];
-    const words = (id) => isolate(reading.model.label(id).replace(/^␣/, ""));
+    const words = (id) => isolate(bare(reading.model.label(id)));
     const now = { before: words(first(before)), p: percent(before[first(before)]) };
     if (!after) return frame.t("effect_now", now);
     return frame.t("effect_status", { ...now, off, after: words(first(after)), q: percent(after[first(after)]) });
@@ -127,7 +127,7 @@ export class CostTable {
     Object.assign(this, { reading, costs });
     if (!this.element.open || !reading) return;
     const before = softmax(reading.last(reading.logits));
-    const token = isolate(reading.model.label(strongestIds(before, 1)[0]).replace(/^␣/, ""));
+    const token = isolate(bare(reading.model.label(strongestIds(before, 1)[0])));
     this.progress.textContent = frame.t("costs_progress", { done: costs.size, n: allHeads(reading.model.config).length });
     const head = [frame.t("cost_head"), frame.t("cost_loss"), frame.t("cost_chance", { token })].map((text) => h("th", { scope: "col" }, text));
     const rows = [...costs].sort(([, a], [, b]) => b.loss - a.loss).map(([name, { loss, chance }]) =>

@@ -5,6 +5,7 @@ import { decimal } from "./attention_reading.js";
 import { hasBias } from "./attention_stages.js";
 
 const FEW = 6; // keys shown before the reader asks for all
+const MANY = 24; // features from which their cells stand side by side without a gap
 const [ACROSS, NARROW] = [8, 4]; // features side by side, in a wide view and in a narrow one
 
 export class QueryNumbers {
@@ -13,16 +14,18 @@ export class QueryNumbers {
     Object.assign(this, { frame, change, order: "strongest", all: false, shown: [] });
     this.title = h("p", { class: "llm-subtitle" });
     this.vector = h("div");
+    this.legend = h("p", { class: "llm-legend" });
     this.head = h("div", { class: "llm-key-row llm-key-head", "aria-hidden": "true" });
     this.list = h("div", { class: "llm-keys", role: "listbox", "aria-label": frame.t("keys_label") });
     roving(this.list, { select: (i) => this.select(i), hover: () => {} });
     this.more = button("", () => this.turn({ all: !this.all }));
     this.orders = this.orderChoice();
-    this.check = h("p", { class: "llm-subtitle" });
+    this.check = h("summary");
     this.sums = h("div", { class: "llm-column" });
+    this.box = h("details", { class: "llm-more" }, this.check, this.sums);
     this.across = ACROSS;
-    this.element = h("section", { class: "llm-column" }, this.title, this.vector, h("p", { class: "llm-legend" }, frame.t("numbers_legend")),
-      this.orders, h("div", { class: "llm-keys" }, this.head, this.list), h("div", { class: "llm-controls" }, this.more), this.check, this.sums);
+    this.element = h("section", { class: "llm-column" }, this.title, this.vector, this.legend,
+      this.orders, h("div", { class: "llm-keys" }, this.head, this.list), h("div", { class: "llm-controls" }, this.more), this.box);
     new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
@@ -53,10 +56,12 @@ export class QueryNumbers {
   /** @param {import("./attention_reading.js").HeadReading} reading @param {import("./attention_stages.js").Place} place */
   draw(reading, place) {
     const { frame } = this;
+    if (!this.reading) this.box.open = reading.model.config.head_dim <= ACROSS;
     Object.assign(this, { reading, place });
     const query = isolate(reading.word(place.query));
     this.title.textContent = frame.t("numbers_title", { query });
     this.vector.replaceChildren(...this.numbers([["q", reading.vector(place, "q", place.query)]]));
+    this.legend.textContent = frame.t("numbers_legend") + this.sharing();
     const keys = this.ordered();
     this.more.hidden = keys.length <= FEW;
     this.more.textContent = this.all ? frame.t("show_few") : frame.t("show_all", { n: keys.length });
@@ -111,15 +116,14 @@ export class QueryNumbers {
     const { frame, reading, place } = this;
     const { query, key } = place;
     const open = reading.open(query, key);
-    this.check.hidden = this.sums.hidden = !open;
+    this.box.hidden = !open;
     if (!open) return;
     const [q, k, v] = [["q", query], ["k", key], ["v", key]].map(([part, token]) => reading.vector(place, part, token));
     const weight = reading.weight(place, query, key);
     this.check.textContent = frame.t("check_title", { query: isolate(reading.word(query)), key: isolate(reading.word(key)) });
     const product = this.numbers([["q", q], ["k", k], [frame.t("row_product"), q.map((value, d) => value * k[d])]]);
     const mix = this.numbers([["v", v], [frame.t("row_mix", { weight: decimal(weight) }), v.map((value) => value * weight)], ["output", reading.output(place, query)]]);
-    const shared = this.sharing();
-    this.sums.replaceChildren(...product, h("p", { class: "llm-legend" }, this.sum()), ...mix, h("p", { class: "llm-legend" }, frame.t("sum_output")), ...shared);
+    this.sums.replaceChildren(...product, h("p", { class: "llm-legend" }, this.sum()), ...mix, h("p", { class: "llm-legend" }, frame.t("sum_output")));
   }
 
   sum() {
@@ -135,9 +139,9 @@ export class QueryNumbers {
   sharing() {
     const { frame, reading, place } = this;
     const { n_heads, n_kv_heads } = reading.model.config;
-    if (n_heads === n_kv_heads) return [];
+    if (n_heads === n_kv_heads) return "";
     const same = Array.from({ length: n_heads }, (_, head) => head).filter((head) => reading.group({ head }) === reading.group(place));
-    return [h("p", { class: "llm-legend" }, frame.t("shared_heads", { heads: same.map((head) => `${place.layer}.${head}`).join(", ") }))];
+    return ` ${frame.t("shared_heads", { heads: same.map((head) => `${place.layer}.${head}`).join(", ") })}`;
   }
 
   /** Rows of numbers under one another, a few features across; a row of a role has its colour and letter. */
@@ -174,5 +178,5 @@ export class QueryNumbers {
 function strip(role, letter, values) {
   const most = Math.max(1e-9, ...values.map(Math.abs));
   const cells = Array.from(values, (value) => h("span", { class: value < 0 ? "llm-below" : "", style: `--deep: ${(Math.abs(value) / most).toFixed(2)}` }));
-  return h("span", { class: `llm-vector llm-role-${role}`, "aria-hidden": "true" }, h("b", {}, letter), cells);
+  return h("span", { class: `llm-vector llm-role-${role}${values.length > MANY ? " llm-dense" : ""}`, "aria-hidden": "true" }, h("b", {}, letter), cells);
 }

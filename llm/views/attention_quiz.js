@@ -2,7 +2,7 @@
 
 import { isolate } from "./parts.js";
 import { softmax } from "./engine.js";
-import { atOnce, headName } from "./attention_reading.js";
+import { atOnce, bare, headName } from "./attention_reading.js";
 import { Prediction } from "./predict.js";
 
 const CHOICES = 4;
@@ -32,7 +32,7 @@ export class AttentionQuiz {
     const order = (chances) => Array.from(chances.keys()).sort((a, b) => chances[b] - chances[a] || a - b);
     const [first, answer] = [order(before)[0], order(after)[0]];
     const ids = [...new Set([first, answer, ...order(after), ...order(before)])].slice(0, CHOICES).sort((a, b) => (a === first ? -1 : b === first ? 1 : a - b));
-    const word = (id) => isolate(reading.model.label(id).replace(/^␣/, ""));
+    const word = (id) => isolate(bare(reading.model.label(id)));
     const name = (id) => (id === first ? this.frame.t("stays", { token: word(id) }) : word(id));
     this.prediction.ask(this.frame.t("quiz", { head: headName(at) }), ids.map(name), (i) => this.answer(ids, ids[i], answer, name));
     this.element.hidden = false;

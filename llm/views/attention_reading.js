@@ -67,7 +67,7 @@ export class HeadReading extends Reading {
 
   /** A token for a sentence. @param {number} token  its position */
   word(token) {
-    return this.model.label(this.ids[token]).replaceAll("␣", "").trim() || this.model.label(this.ids[token]);
+    return bare(this.model.label(this.ids[token]));
   }
 
   /**
@@ -117,6 +117,11 @@ export function atOnce(steps) {
 export function decimal(value, places = 3) {
   const text = value.toFixed(places);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
+}
+
+/** A token's label without the sign for the space before a word. @param {string} label */
+export function bare(label) {
+  return label.replace(/^␣(?=.)/, "");
 }
 
 /** A head as it is named: layer.head. @param {Head} at */

@@ -1,7 +1,7 @@
 /** A text as tokens, one of which looks at the others. */
 
 import { h, isolate, markOption, roving } from "./parts.js";
-import { decimal } from "./attention_reading.js";
+import { bare, decimal } from "./attention_reading.js";
 
 /** The text in one line after another, each token as deep as a query looks at it. */
 export class LookStrip {
@@ -17,7 +17,7 @@ export class LookStrip {
   /** @param {import("./attention_reading.js").HeadReading} reading @param {Record<string, any>} state */
   draw(reading, state) {
     if (reading !== this.reading) {
-      this.options = reading.ids.map((id) => h("span", { role: "option", tabindex: -1, class: "llm-look" }, reading.model.label(id).replaceAll("␣", " ")));
+      this.options = reading.ids.map((id) => token(reading.model.label(id)));
       this.list.replaceChildren(...this.options);
     }
     Object.assign(this, { reading, chosen: state.query });
@@ -33,4 +33,10 @@ export class LookStrip {
     const words = { query: isolate(reading.word(state.query)), key: isolate(reading.word(state.key)) };
     this.readout.textContent = this.frame.t("looks", { ...words, weight: decimal(reading.open(state.query, state.key) ? reading.weight(state, state.query, state.key) : 0, 2) });
   }
+}
+
+/** A token; one that begins with a space stands apart from the one before. @param {string} label */
+function token(label) {
+  const begins = bare(label) === label ? "" : " llm-begins";
+  return h("span", { role: "option", tabindex: -1, class: `llm-look${begins}` }, bare(label));
 }

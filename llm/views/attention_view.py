@@ -5,22 +5,15 @@ The model runs in the page (`engine.js`); a browser test holds what is shown to 
 
 import html
 import json
-from functools import cached_property
 
-import torch
-from torch import Tensor
-
-from llm.generation import evaluating
 from llm.model import Transformer
 from llm.pretrained import load
-from llm.probes import trace
 from llm.tokenization import BPETokenizer, CharTokenizer
+from llm.views.attention_trace import TOKENS, TracedText
 from llm.views.language_model import ViewModel, story_words
-from llm.views.tokenizer_view import LIMIT, _checked, visible
+from llm.views.tokenizer_view import LIMIT, _checked
 from llm.views.view import View, strings
 
-TOKENS = 128  # the view reads at most so many at a time
-TOP = 5  # tokens compared before and after
 _BEGINNING = (
     "Once there was a queen called Mia. She ruled in a castle. Mia had three friends, Tom, Ravi "
     "and Yuki. One day Ravi found a red kite in the pond. "
@@ -69,21 +62,23 @@ class AttentionView(View):
         self.model = _view_model(model, tokenizer, name)
         self.config = self.model.model.config
         self.words = json.loads(story_words()) if _tells_stories(self.model.tokenizer) else None
-        self.examples = [t for t in (STORIES if self.words else OTHERS) if self._encode(t)]
+        self.examples = [
+            t for t in (STORIES if self.words else OTHERS) if TracedText(self.model, t).ids
+        ]
         self.text = _checked(self.examples[0] if text is None and self.examples else text or "")
-        self.ids = self._encode(self.text)
-        if not self.ids:
+        self.traced = TracedText(self.model, self.text)
+        if not self.traced.ids:
             raise ValueError(f"the model has no token for text {text!r}: give one that it can read")
         self._head = head if head is None else self._checked_head(head)
 
     def __repr__(self) -> str:
-        head, n = self.head, len(self.ids)
+        head, n = self.head, len(self.traced.ids)
         return f"AttentionView(model={self.model.name!r}, head={head}, {n} tokens)"
 
     @property
     def head(self) -> tuple[int, int]:
         """Layer and head that the view opens with."""
-        return self._head or self._most_needed
+        return self._head or self.traced.most_needed
 
     def payload(self, inline: bool = True) -> dict:
         """Text, examples, the model's description, and the words of its stories if it tells any."""
@@ -98,8 +93,8 @@ class AttentionView(View):
 
     def describe(self) -> str:
         """What each token looks at most, and the next token with and without the head."""
-        looks = [f"{q:<14} looks at  {k:<14} {w:.2f}" for q, k, w in self._looks()]
-        after = [f"{token:<14} {p:7.2%} {q:7.2%}" for token, p, q in self._effect()]
+        looks = [f"{q:<14} looks at  {k:<14} {w:.2f}" for q, k, w in self.traced.looks(*self.head)]
+        after = [f"{token:<14} {p:7.2%} {q:7.2%}" for token, p, q in self.traced.effect(*self.head)]
         words = strings(self.name)
         title = words["without"].format(head=self._head_name())
         return "\n".join([repr(self), *looks, f"{words['with_all']} / {title}:", *after])
@@ -111,12 +106,12 @@ class AttentionView(View):
         looks = _table(
             words["table_looks"].format(head=name),
             (words["query"], words["most"], words["weight"]),
-            [(q, k, f"{w:.2f}") for q, k, w in self._looks()],
+            [(q, k, f"{w:.2f}") for q, k, w in self.traced.looks(*self.head)],
         )
         effect = _table(
             words["next_title"],
             (words["token"], words["with_all"], words["without"].format(head=name)),
-            [(token, f"{p:.2%}", f"{q:.2%}") for token, p, q in self._effect()],
+            [(token, f"{p:.2%}", f"{q:.2%}") for token, p, q in self.traced.effect(*self.head)],
         )
         return f'<p class="llm-question">{words["question"]}</p>{looks}{effect}'
 
@@ -124,22 +119,10 @@ class AttentionView(View):
         """The weights of the head as a map."""
         from llm.plots import attention_map
 
-        layer, head = self.head
         words = strings(self.name)
         title = words["map_title"].format(head=self._head_name())
-        return attention_map(self._weights(layer)[head].numpy(), self._labels(self.ids), title)
-
-    def _encode(self, text: str) -> list[int]:
-        """Ids as the page reads them: what is known, behind the begin token, the end of it."""
-        tokenizer = self.model.tokenizer
-        if isinstance(tokenizer, CharTokenizer):
-            known = set(tokenizer.vocab.values())
-            start, ids = [], tokenizer.encode("".join(c for c in text if c in known))
-        else:
-            begin = tokenizer.special_tokens.get("<|begin|>")
-            start, ids = [] if begin is None else [begin], tokenizer.encode(text.rstrip())
-        room = min(self.config.max_seq_len, TOKENS) - len(start)
-        return start + ids[max(0, len(ids) - room) :]
+        weights = self.traced.weights(*self.head).numpy()
+        return attention_map(weights, self.traced.labels(self.traced.ids), title)
 
     def _checked_head(self, head) -> tuple[int, int]:
         limits = (self.config.n_layers, self.config.n_heads)
@@ -149,53 +132,6 @@ class AttentionView(View):
                 f"head must be (layer, head) below ({limits[0]}, {limits[1]}), got {head!r}"
             )
         return head
-
-    @cached_property
-    def _acts(self) -> dict[str, Tensor]:
-        return self._run(1)
-
-    def _run(self, copies: int, edits: dict | None = None) -> dict[str, Tensor]:
-        """Every activation, for some copies of the text."""
-        model = self.model.model
-        ids = torch.tensor([self.ids] * copies, device=next(model.parameters()).device)
-        with torch.no_grad(), evaluating(model), trace(model, edits) as acts:
-            model(ids)
-        return acts
-
-    def _weights(self, layer: int) -> Tensor:
-        return self._acts[f"blocks.{layer}.attention.weights"][0].float().cpu()
-
-    def _chances(self, layer: int | None = None) -> Tensor:
-        """For the next token ``(1, V)``, or ``(H, V)`` without each head of a layer in turn."""
-        if layer is None:
-            return self._acts["logits"][:, -1].float().softmax(-1).cpu()
-        edits = {f"blocks.{layer}.attention.weights": _each_without_one}
-        return self._run(self.config.n_heads, edits)["logits"][:, -1].float().softmax(-1).cpu()
-
-    @cached_property
-    def _most_needed(self) -> tuple[int, int]:
-        """The head without which the first choice for the next token has the smallest chance."""
-        first = int(self._chances()[0].argmax())
-        chances = torch.stack([self._chances(i)[:, first] for i in range(self.config.n_layers)])
-        return divmod(int(chances.argmin()), self.config.n_heads)
-
-    def _looks(self) -> list[tuple[str, str, float]]:
-        """For each token the one that the head looks at most, and with what weight."""
-        layer, head = self.head
-        weights, keys = self._weights(layer)[head].max(-1)
-        labels = self._labels(self.ids)
-        return [(labels[t], labels[k], float(weights[t])) for t, k in enumerate(keys.tolist())]
-
-    def _effect(self) -> list[tuple[str, float, float]]:
-        """The likeliest next tokens, with their chances before and after the head is taken out."""
-        layer, head = self.head
-        before, after = self._chances()[0], self._chances(layer)[head]
-        top = dict.fromkeys([*before.topk(TOP).indices.tolist(), *after.topk(TOP).indices.tolist()])
-        rows = zip(self._labels(top), before[[*top]].tolist(), after[[*top]].tolist(), strict=True)
-        return sorted(rows, key=lambda row: -max(row[1:]))
-
-    def _labels(self, ids) -> list[str]:
-        return [visible(self.model.tokenizer.decode([token_id])) for token_id in ids]
 
     def _head_name(self) -> str:
         return "{}.{}".format(*self.head)
@@ -221,14 +157,6 @@ def _tells_stories(tokenizer) -> bool:
     tokens = set(tokenizer.vocab.values())
     lists = [v for v in json.loads(story_words()).values() if isinstance(v, list | dict)]
     return all(f" {word}".encode() in tokens for words in lists for word in words)
-
-
-def _each_without_one(weights: Tensor) -> Tensor:
-    """Weights ``(H, H, T, S)`` of copies of a text: copy ``h`` loses head ``h``."""
-    weights = weights.clone()
-    heads = torch.arange(len(weights))
-    weights[heads, heads] = 0
-    return weights
 
 
 def _table(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

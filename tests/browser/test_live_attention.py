@@ -31,6 +31,7 @@ from llm.data import stories
 from llm.model import Transformer
 from llm.tokenization import CharTokenizer
 from llm.views import AttentionView
+from llm.views.attention_trace import TracedText
 from llm.views.attention_view import STORIES
 
 pytestmark = pytest.mark.browser
@@ -124,7 +125,7 @@ def plain(number: str) -> float:
 
 
 def acts_of(view: AttentionView, text: str, edits=None) -> tuple[list[int], dict]:
-    ids = view._encode(text)
+    ids = TracedText(view.model, text).ids
     with torch.no_grad(), trace(view.model.model, edits) as acts:
         view.model.model(torch.tensor([ids]))
     return ids, {name: value[0] for name, value in acts.items()}
@@ -251,7 +252,7 @@ def test_the_steps_lead_from_products_to_the_output(page):
     )
     assert numbers[4] == pytest.approx([3, float(output[3])], abs=1e-3)
     go(page, query=3, key=9, stage="masked")
-    assert said(page, CELL) == "She comes too late or too early for was: −∞"
+    assert said(page, CELL) == "“was” must not look at “She”: −∞"
 
 
 def effect(page: Page) -> dict[str, list[float]]:
@@ -306,7 +307,7 @@ def test_only_one_head_and_all_heads_again(page):
 
 def test_what_each_head_costs(page):
     _, base = acts_of(AttentionView(), STORIES[0])
-    ids = torch.tensor(AttentionView().ids)
+    ids = torch.tensor(AttentionView().traced.ids)
 
     def loss(acts):
         return torch.nn.functional.cross_entropy(acts["logits"][:-1], ids[1:])
@@ -340,12 +341,12 @@ def test_the_prediction_is_judged_by_the_model(page):
     choices = page.locator(".llm-predict button")
     assert said(page, ".llm-predict button") == "Yuki, as before"
     choices.first.click()
-    assert said(page, ".llm-predict .llm-message") == "No, not Yuki, as before: and."
+    assert said(page, ".llm-predict .llm-message") == "No, not “Yuki, as before”: “and”."
     assert "and" in page.locator(".llm-right").inner_text()
     assert all(choice.is_disabled() for choice in choices.all())
     assert page.locator(".llm-off").count() == 1
-    assert said(page, STATUS).startswith("First choice with all heads: Yuki (")
-    assert "without head 2.4: and (1" in said(page, STATUS)
+    assert said(page, STATUS).startswith("First choice with all heads: “Yuki” (")
+    assert "without head 2.4: “and” (1" in said(page, STATUS)
 
 
 def test_heads_words_and_cells_by_keys(page):
@@ -357,10 +358,10 @@ def test_heads_words_and_cells_by_keys(page):
     assert page.locator(".llm-map[aria-selected=true]").inner_text() == "1.1"
     page.locator(".llm-look[tabindex='0']").focus()
     page.keyboard.press("Home")
-    assert said(page, LOOKS) == "<|begin|> looks at <|begin|> with 1.00 of its attention."
+    assert said(page, LOOKS) == "“<|begin|>” looks at “<|begin|>” with 1.00 of its attention."
     page.locator(".llm-heatmap").focus()
     page.keyboard.press("ArrowDown")
-    assert said(page, LOOKS).startswith("Once looks at <|begin|>")
+    assert said(page, LOOKS).startswith("“Once” looks at “<|begin|>”")
     page.locator(".llm-key-row[tabindex='0']").focus()
     page.keyboard.press("End")
     assert page.locator(".llm-key-row[aria-selected=true]").count() == 1
