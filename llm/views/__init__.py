@@ -6,6 +6,7 @@ Importing the package loads nothing: each view below is imported when first used
 import importlib
 
 _HOME = {
+    "OutputView": "output_view",
     "Playground": "playground_view",
     "View": "view",
     "TokenizerView": "tokenizer_view",
