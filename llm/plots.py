@@ -202,9 +202,7 @@ def sampling_errors(points: Mapping[str, Sequence[tuple[str, float, float]]]) ->
         axes.set_yticks((0.1, 1, 10), ("0.1", "1", "10"))
         axes.margins(x=0.14, y=0.12)
         axes.legend(frameon=False, loc="lower left")
-    ends = (
-        f"{name} {row[-1][0]} {row[-1][1]:.3f} {row[-1][2]:.2%}" for name, row in points.items()
-    )
+    ends = (f"{row[-1][0]} {row[-1][1]:.3f} {row[-1][2]:.2%}" for row in points.values())
     start = next(iter(points.values()))[0]
     figure.description = (
         "Distance from the truth and share of impossible words, as trained "
