@@ -4,12 +4,23 @@ import base64
 import gzip
 import json
 import re
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
+import torch
 from handmade_film import HOSTILE, STEPS, TOKENS, digit, handmade_film
+from past_oracle import surprises, unpacked
 
+from llm import load
+from llm.data import stories
 from llm.films import save_film, shipped_films
-from llm.views import TrainingFilmView
+from llm.story_words import WORDS
+from llm.views import TrainingFilmView, film_past, film_view
+from llm.views.film_past import past_models
+from llm.views.language_model import ViewModel, tokens_of
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +109,79 @@ def test_what_diverged_does_not_spoil_the_film():
 def test_bad_films_are_refused(films, message):
     with pytest.raises(ValueError, match=message):
         TrainingFilmView(*films)
+
+
+def past(view: TrainingFilmView, inline: bool) -> dict | None:
+    return view.payload(inline)["past"]
+
+
+def test_past_models_come_on_the_site_and_in_a_notebook_if_asked():
+    usual, asked = (
+        TrainingFilmView(handmade_film()),
+        TrainingFilmView(handmade_film(), past_models=True),
+    )
+    never = TrainingFilmView(handmade_film(), past_models=False)
+    assert past(usual, inline=True) == past(never, inline=False) == {"reason": ""}
+    assert set(usual.shared(inline=True)) == {"film-storyteller"}
+    steps = [100, 300, 750, 1000, 1400, 3000, 7000]
+    assert past(usual, inline=False)["steps"] == past(asked, inline=True)["steps"] == steps
+    files = asked.shared(inline=True)
+    names = {f"weights-storyteller-{step}" for step in steps[:-1]}
+    assert set(files) == names | {"film-storyteller", "weights-storyteller", "bpe-storyteller"}
+    assert sum(len(files[name]) for name in names) < 4.2e6
+    assert past(TrainingFilmView(handmade_film("other")), inline=False) is None
+
+
+def test_the_finished_model_is_the_file_that_other_views_use():
+    final = ViewModel("storyteller", *load("storyteller"))
+    for inline in (True, False):
+        assert final.files(inline).items() <= past_models().files(inline).items()
+    assert past_models().spec(False)["model"] == final.spec(False)
+    size = sum(map(len, past_models().files(inline=False).values()))
+    assert past_models().spec(False)["megabytes"] == round(size / 1e6, 1)
+    assert past_models().spec(True)["megabytes"] is None
+
+
+def test_without_its_checkpoints_the_view_says_why(monkeypatch):
+    def fail(name):
+        raise ValueError(f"{name} could not be downloaded <b>")
+
+    monkeypatch.setattr(film_past, "load", fail)
+    monkeypatch.setattr(film_view, "past_models", film_past.PastModels)
+    view = TrainingFilmView(handmade_film(), past_models=True)
+    assert past(view, True) == {"reason": "storyteller could not be downloaded <b>"}
+    assert set(view.shared()) == {"film-storyteller"} and "downloaded \\u003cb>" in view.html()
+
+
+def test_eight_bits_hardly_change_what_past_models_say(capsys):
+    """Every matrix in 8 bits, the table of tokens too, against the exact checkpoints."""
+    documents = stories(20, seed=77).documents
+    lines = []
+    for model in past_models().past:
+        step = int(model.name.partition("@")[2])
+        coarse, changed, nats, positions = unpacked()[step], 0, 0.0, 0
+        for text in documents:
+            ids = torch.tensor([tokens_of(model.model, model.tokenizer, text)])
+            with torch.no_grad():
+                exact, found = (m(ids)[0].log_softmax(-1) for m in (model.model, coarse))
+            changed += int((exact.argmax(-1) != found.argmax(-1)).sum())
+            nats += float((exact.exp() * (exact - found)).sum())
+            positions += ids.numel()
+        assert changed / positions < 0.01 and 0 < nats / positions < 1e-4
+        lines.append(f"{model.name}: top-1 {changed / positions:.2%}, KL {nats / positions:.6f}")
+    with capsys.disabled():
+        print("", *lines, sep="\n")
+
+
+def test_what_the_chapter_says_of_past_models_is_so():
+    """The two links of its question: Tom takes the kite; then he gives it to Rosa."""
+    text = (ROOT / "chapters" / "training.ipynb").read_text(encoding="utf-8")
+    links = re.findall(r"#film\?(film=storyteller&step=1000&sentence=[^\\]*)", text)
+    took, gave = (parse_qs(link)["sentence"][0] for link in links)
+    tokenizer = past_models().final.tokenizer
+    words = [tokenizer.decode([i]) for i in surprises(1000, gave)[1].topk(4).indices.tolist()]
+    assert words[3] == " Rosa" and {word.strip() for word in words} <= set(WORDS.she)
+    assert surprises(1000, took)[1].argmax() == tokenizer.encode(" Tom")[0]
+    (rosa,) = tokenizer.encode(" Rosa")
+    sure = [step for step in unpacked() if surprises(step, gave)[1][rosa] > 0.99]
+    assert sure == [1400, 3000, 7000]

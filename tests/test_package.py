@@ -116,7 +116,7 @@ def test_arrows_run_one_way():
 
 
 FORBIDDEN = re.compile(r"\b(n_embd|block_size|num_heads|hidden_size)\b")
-NAME_MAP = {"config.py", "huggingface.py", "names.md", "names.ipynb"}
+NAME_MAP = {"config.py", "huggingface.py", "notation.md"}
 TEXTS = [
     path
     for folder in (PACKAGE, ROOT / "chapters")

@@ -3,7 +3,7 @@
 import { button, h, isolate } from "./parts.js";
 import { softmax } from "./engine.js";
 import { percent } from "./token_strip.js";
-import { atOnce, bare, decimal, headName } from "./attention_reading.js";
+import { atOnce, bare, decimal, headName, strongestIds } from "./attention_reading.js";
 import { allHeads, headsOff, offName, offText } from "./attention_off.js";
 import { AttentionQuiz } from "./attention_quiz.js";
 
@@ -102,11 +102,6 @@ export class HeadEffect {
     if (!after) return frame.t("effect_now", now);
     return frame.t("effect_status", { ...now, off, after: words(first(after)), q: percent(after[first(after)]) });
   }
-}
-
-/** Ids with the greatest chances, the greatest first. @param {Float64Array} chances @param {number} count */
-export function strongestIds(chances, count) {
-  return Array.from(chances.keys()).sort((a, b) => chances[b] - chances[a] || a - b).slice(0, count);
 }
 
 /** A table of what each head's removal costs, the dearest first. */

@@ -2,7 +2,7 @@
 
 import { isolate } from "./parts.js";
 import { softmax } from "./engine.js";
-import { atOnce, bare, headName } from "./attention_reading.js";
+import { atOnce, bare, headName, strongestIds } from "./attention_reading.js";
 import { Prediction } from "./predict.js";
 
 const CHOICES = 4;
@@ -19,7 +19,7 @@ export class AttentionQuiz {
 
   /** Ask about a head that is on; the verdict of the last answer stays while its head is off. */
   ask(reading, at, off, before) {
-    const asked = `${headName(at)}`;
+    const asked = headName(at);
     if (this.reading === reading && this.asked === asked && (this.verdict || !off.length) && off.length < 2) return;
     clearTimeout(this.timer);
     Object.assign(this, { reading, asked, verdict: false });
@@ -29,9 +29,10 @@ export class AttentionQuiz {
 
   put(reading, at, before) {
     const after = softmax(reading.last(atOnce(reading.without([at]))));
-    const order = (chances) => Array.from(chances.keys()).sort((a, b) => chances[b] - chances[a] || a - b);
-    const [first, answer] = [order(before)[0], order(after)[0]];
-    const ids = [...new Set([first, answer, ...order(after), ...order(before)])].slice(0, CHOICES).sort((a, b) => (a === first ? -1 : b === first ? 1 : a - b));
+    const [likely, later] = [before, after].map((chances) => strongestIds(chances, CHOICES));
+    const [first, answer] = [likely[0], later[0]];
+    const others = [...new Set([answer, ...later, ...likely])].filter((id) => id !== first).slice(0, CHOICES - 1);
+    const ids = [first, ...others.sort((a, b) => a - b)];
     const word = (id) => isolate(bare(reading.model.label(id)));
     const name = (id) => (id === first ? this.frame.t("stays", { token: word(id) }) : word(id));
     this.prediction.ask(this.frame.t("quiz", { head: headName(at) }), ids.map(name), (i) => this.answer(ids, ids[i], answer, name));

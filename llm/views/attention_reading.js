@@ -113,6 +113,11 @@ export function atOnce(steps) {
   return step.value;
 }
 
+/** Ids with the greatest chances, the greatest first. @param {Float64Array} chances @param {number} count */
+export function strongestIds(chances, count) {
+  return Array.from(chances.keys()).sort((a, b) => chances[b] - chances[a] || a - b).slice(0, count);
+}
+
 /** A number with three places, as it is shown. @param {number} value */
 export function decimal(value, places = 3) {
   const text = value.toFixed(places);

@@ -5,7 +5,7 @@ import gzip
 from functools import cache, cached_property
 
 from llm.pretrained import load, model_table
-from llm.views.language_model import ViewModel, _bytes, story_words
+from llm.views.language_model import ViewModel, packed_bytes, story_words
 
 NAME = "storyteller"
 EXAMPLES = (  # texts that the models go on with in different ways, by what they ask for
@@ -75,5 +75,5 @@ def _format(weights) -> str:
 
 
 def _pack(model: ViewModel) -> str:
-    data = b"".join(_bytes(w, _format(w)) for w in model.weights.values())
+    data = b"".join(packed_bytes(w, _format(w)) for w in model.weights.values())
     return base64.b64encode(gzip.compress(data, mtime=0)).decode()

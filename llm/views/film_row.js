@@ -22,7 +22,7 @@ export class FilmRow {
     this.next = h("ol", { class: "llm-past-next", "aria-label": frame.t("past_next", { step }) });
     this.added = h("p", { class: "llm-past-added" });
     const read = h("div", { class: "llm-past-read" }, this.strip.element, this.added);
-    const chances = h("div", { class: "llm-past-chances" }, this.readout, this.next);
+    const chances = h("div", {}, this.readout, h("p", { class: "llm-legend" }, frame.t("past_expected")), this.next);
     this.body = h("div", { class: "llm-past-body", hidden: true }, read, chances);
     this.element = h("li", { class: "llm-past-row" }, h("div", { class: "llm-past-head" }, this.button, this.mean), this.body);
   }

@@ -65,7 +65,7 @@ class TrainingFilmView(View):
         return {_file(film): _packed(film) for film in self.films} | models
 
     def _past(self, inline: bool) -> PastModels | str | None:
-        """The past models, or why they are not here ("": not asked for); None without their film."""
+        """The past models, or why not ("" if not asked for); None without the storyteller."""
         if NAME not in [film["name"] for film in self.films]:
             return None
         if not (self.past_models or (self.past_models is None and not inline)):

@@ -64,7 +64,7 @@ class ViewModel:
         In a file of the site the weights are exact, in 16 bits where they were kept in these;
         ``inline`` most are integers of 8 bits with a scale for each row of a matrix.
         """
-        data = b"".join(_bytes(w, _format(n, w, inline)) for n, w in self.weights.items())
+        data = b"".join(packed_bytes(w, _format(n, w, inline)) for n, w in self.weights.items())
         files = {f"weights-{self.key}": base64.b64encode(gzip.compress(data, mtime=0)).decode()}
         if isinstance(self.tokenizer, BPETokenizer):
             files[f"bpe-{self.key}"] = pack(self.tokenizer)
@@ -99,7 +99,8 @@ def _format(name: str, weights: np.ndarray, inline: bool) -> str:
     return "f2" if (weights.astype("<f2") == weights).all() else "f4"
 
 
-def _bytes(weights: np.ndarray, kind: str) -> bytes:
+def packed_bytes(weights: np.ndarray, kind: str) -> bytes:
+    """Numbers as bytes: ``f4`` and ``f2`` as they are, ``i1`` with a scale for each row."""
     if kind == "f4":
         return weights.astype("<f4").tobytes()
     if kind == "f2":  # low bytes, then high bytes, which are alike and pack well

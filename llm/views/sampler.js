@@ -43,7 +43,7 @@ export class Sampler {
 
   /** Settings made valid. @param {Record<string, any>} state */
   static valid({ temperature, top_k, top_p, seed }) {
-    const within = (value, low, high, usual) => (Number.isFinite(Number(value)) ? Math.min(high, Math.max(low, Number(value))) : usual);
+    const within = (value, low, high, usual) => (Number.isFinite(parseFloat(value)) ? Math.min(high, Math.max(low, parseFloat(value))) : usual);
     return {
       temperature: within(temperature, 0, 2, 1), top_k: Math.trunc(within(top_k, 0, 50, 0)),
       top_p: within(top_p, 0.05, 1, 1), seed: Math.trunc(within(seed, 0, 999, 0)),

@@ -38,7 +38,7 @@ const STAGES = {
     const chips = reading.ids.map((id, t) => h("span", { class: `llm-chip llm-tint-${t % 3}${t === position ? " llm-followed" : ""}` },
       h("span", { class: "llm-text" }, reading.model.label(id)), h("span", { class: "llm-id" }, String(id))));
     const words = { n: reading.length, size: reading.model.config.vocab_size };
-    return [says(frame, "tokens", words), h("div", { class: "llm-pieces llm-scroll" }, chips)];
+    return [says(frame, "tokens", words), scroller(frame.t("place_tokens"), "llm-pieces", chips)];
   },
 
   embeddings({ frame, reading, position }) {
@@ -70,7 +70,7 @@ const STAGES = {
     const rows = ranked(logits).slice(0, ROWS).map((id) => h("tr", {},
       h("th", { scope: "row" }, reading.model.word(id)),
       ...[logits[id].toFixed(2), (logits[id] / temperature).toFixed(2), percent(raw[id]), percent(final.get(id) ?? 0)].map((text) => h("td", { class: "llm-number" }, text))));
-    return [says(frame, "probabilities", { temperature }), h("div", { class: "llm-scroll llm-chances" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)))];
+    return [says(frame, "probabilities", { temperature }), scroller(frame.t("place_probabilities"), "llm-chances", [h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))])];
   },
 
   draw({ frame, reading, position, settings, drawn, add }) {
@@ -136,7 +136,8 @@ function headList(frame, reading, weights, chosen, change) {
 function attended(frame, reading, row, head) {
   const words = [...row].map((weight, s) => h("span", { class: "llm-attended", style: `--weight: ${weight.toFixed(3)}` }, reading.spaced(s)));
   const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3).map((s) => `${isolate(reading.word(s))} ${percent(row[s])}`);
-  return h("div", { class: "llm-part" }, h("p", { class: "llm-looks llm-scroll" }, words), h("p", { class: "llm-legend" }, frame.t("head_looks", { head, top: top.join(", ") })));
+  const looks = frame.t("head_looks", { head, top: top.join(", ") });
+  return h("div", { class: "llm-part" }, scroller(looks, "llm-looks", words), h("p", { class: "llm-legend" }, looks));
 }
 
 function streamRows(frame, stream) {
@@ -147,6 +148,11 @@ function streamRows(frame, stream) {
 function bars(frame, rows) {
   return h("div", { class: "llm-logits" }, rows.map(([label, value, part]) => h("div", { class: "llm-logit" },
     h("span", { class: "llm-next-label" }, label), h("span", { class: "llm-bar", "aria-hidden": "true" }, h("span", { style: `inline-size: ${(100 * part).toFixed(1)}%` })), h("span", { class: "llm-number" }, value))));
+}
+
+/** What scrolls where it is long, by keys too. @param {string} label @param {string} kind @param {Node[]} parts */
+function scroller(label, kind, parts) {
+  return h("div", { class: `llm-scroll ${kind}`, role: "group", tabindex: 0, "aria-label": label }, parts);
 }
 
 function scaled(frame, picture) {

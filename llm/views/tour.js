@@ -4,7 +4,7 @@ import { button, h } from "./parts.js";
 
 const SECONDS = 11; // for each step, while it plays
 
-/** @typedef {{text: string, change?: object, part: () => Element}} TourStep */
+/** @typedef {{text: string, change: object, part: () => Element}} TourStep  `change`: what differs from the last */
 
 export class Tour {
   /**
@@ -44,8 +44,9 @@ export class Tour {
 
   show(at) {
     this.at = at;
-    const { text, change, part } = this.steps[at];
-    if (change) this.change(change);
+    const { text, part } = this.steps[at];
+    const changes = this.steps.slice(0, at + 1).map(({ change }) => change);
+    this.change(Object.assign({}, ...changes)); // all of them, so that a step back shows what it showed
     this.point(part());
     this.text.textContent = text;
     this.place.textContent = this.frame.t("tour_place", { step: at + 1, steps: this.steps.length });

@@ -255,6 +255,50 @@ def test_the_steps_lead_from_products_to_the_output(page):
     assert said(page, CELL) == "“was” must not look at “She”: −∞"
 
 
+def test_the_shown_sums_can_be_checked_with_a_calculator(page):
+    _, acts = acts_of(AttentionView(), STORIES[0])
+    go(page, query=52, key=28)
+    q, k, v = (acts[f"blocks.2.attention.{part}"][4] for part in "qkv")
+    weights = acts["blocks.2.attention.weights"][4, 52]
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll("details .llm-numbers tr")]
+            .map(row => [...row.cells].map(cell => cell.textContent))"""
+    )
+    expected = {"Q": q[52], "K": k[28], "q × k": q[52] * k[28]}
+    expected |= {"V": v[28], f"{weights[28]:.3f} × v": weights[28] * v[28], "O": weights @ v}
+    assert [row[0] for row in rows] == list(expected)
+    for row, numbers in zip(rows, expected.values(), strict=True):
+        assert [plain(n) for n in row[1:]] == pytest.approx(numbers.tolist(), abs=1e-3)
+    total = re.search(r"adds up to ([\d.]+);", said(page, "details:has(.llm-numbers)"))[1]
+    assert float(total) == pytest.approx(float(q[52] @ k[28]), abs=1e-3)
+    lines = page.locator(".llm-keys .llm-keys .llm-key-row")
+    keys = [int(place) for place in lines.locator(".llm-place").all_inner_texts()]
+    assert keys == weights.topk(6).indices.tolist()
+    for line, key in zip(lines.all(), keys, strict=True):
+        product = float(q[52] @ k[key])
+        shown = [plain(n) for n in line.locator(".llm-number").all_inner_texts()]
+        assert shown == pytest.approx(
+            [product, product / math.sqrt(8), float(weights[key])], abs=1e-3
+        )
+
+
+def test_the_map_is_painted_by_the_weights(page):
+    """The brighter the greater; nothing where a word would look ahead."""
+    _, acts = acts_of(AttentionView(), STORIES[0])
+    pixels = page.evaluate(
+        """() => {
+            const canvas = document.querySelector(".llm-heatmap canvas");
+            const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return [...data];
+        }"""
+    )
+    red, alpha = (torch.tensor(pixels).reshape(53, 53, 4)[:, :, i] for i in (0, 3))
+    inside = torch.ones(53, 53).tril().bool()
+    assert ((alpha == 255) == inside).all()
+    order = acts["blocks.2.attention.weights"][4][inside].argsort()
+    assert (red[inside][order].diff() >= -1).all() and red.max() > 250
+
+
 def effect(page: Page) -> dict[str, list[float]]:
     """For each word its chances in per cent: all heads, without some, the true one."""
     rows = page.locator(".llm-effect-row:not([aria-hidden])").all()

@@ -11,12 +11,14 @@ from xml.etree import ElementTree
 
 import pytest
 from handmade_film import HOSTILE, STEPS, TOKENS, digit, handmade_film
+from past_oracle import surprises
 from playwright.sync_api import Browser, Page
 from tools import (
     axe_faults,
     console_faults,
     keyboard_faults,
     network_faults,
+    set_mode,
     settle,
     sideways_scroll,
     view_faults,
@@ -24,6 +26,7 @@ from tools import (
 )
 
 from llm.views import TrainingFilmView
+from llm.views.film_past import past_models
 
 pytestmark = pytest.mark.browser
 
@@ -344,3 +347,256 @@ def test_a_low_window_is_not_filled_by_the_player(chromium_browser, folder):
             cell.getBoundingClientRect().right
                 <= document.querySelector('.llm-kinds').getBoundingClientRect().right + 0.5)"""
         assert seen.page.evaluate(inside)
+
+
+# --- a sentence of the reader's own -----------------------------------------------------------
+
+PAST = [100, 300, 750, 1000, 1400, 3000, 7000]
+ROW, WEIGHTS = ".llm-past-row", "script[src*='weights-']"
+LOAD = re.compile("Load six past models")
+
+
+@pytest.fixture(scope="module")
+def site_page(tmp_path_factory) -> Path:
+    """A page of a site, where the weights are files."""
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLM_BOOK_BUILD", str(folder / "_shared"))
+        html = TrainingFilmView(handmade_film()).html()
+    (folder / "page.html").write_text(f"{HEAD}<title>A</title>{html}", encoding="utf-8")
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
+def past(chromium_browser: Browser, site_page: Path) -> Iterator[Page]:
+    """The page with all past models loaded, used by several tests."""
+    with visit(chromium_browser, site_page.as_uri()) as seen:
+        ready(seen.page).evaluate(
+            """() => {
+                window.told = [];
+                const message = document.querySelector(".llm-past > .llm-message");
+                const rows = document.getElementsByClassName("llm-past-row");
+                new MutationObserver(() => told.push([message.textContent, rows.length]))
+                    .observe(message, {childList: true});
+            }"""
+        )
+        assert seen.page.locator(WEIGHTS).count() == 0
+        seen.page.get_by_role("button", name=LOAD).click()
+        everything_read(seen.page)
+        yield seen.page
+        assert not console_faults(seen)
+
+
+def everything_read(page: Page) -> None:
+    page.wait_for_selector(".llm-past > .llm-message:has-text('All are here')")
+
+
+def ask(page: Page, text: str) -> None:
+    """Type a text and wait until every model has read it."""
+    field = page.locator(".llm-past textarea")
+    if field.input_value() == text[:400]:
+        return
+    page.evaluate(
+        """() => document.querySelectorAll(".llm-past-added")
+            .forEach(line => line.textContent = "")"""
+    )
+    field.fill(text)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".llm-past-added")]
+            .every(line => line.textContent)"""
+    )
+
+
+def test_past_models_come_one_after_another_and_only_when_asked_for(past):
+    told = past.evaluate("told")
+    for n, step in enumerate(PAST):
+        assert told[n] == [f"The model of step {step:,} is on its way, {n + 1} of 7 …", n]
+    assert told[7] == ["All are here. Choose a token to see what each model expected after it.", 7]
+    heads = [f"Step {step:,}" for step in PAST]
+    assert past.locator(f"{ROW} button").all_inner_texts() == heads
+    assert past.get_by_role("button", name=LOAD).is_hidden()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Once there was a queen called Mia. She ruled in a castle.",
+        "The dragon’s tail! <b>",
+        "Once there was a boy called Kofi. He played in a park. Kofi had three friends, Mia, Tom",
+    ],
+)
+def test_past_models_say_what_pytorch_says(past, text):
+    ask(past, text)
+    tokenizer = past_models().final.tokenizer
+    for row, step in zip(past.locator(ROW).all(), PAST, strict=True):
+        nats, chances, more = surprises(step, text)
+        labels = row.locator(".llm-strip-token").evaluate_all(
+            "nodes => nodes.map(node => node.getAttribute('aria-label'))"
+        )
+        assert "comes first" in labels[0] and len(labels) == len(nats) + 1
+        found = [float(re.search(r"”: ([\d.]+) nats", label)[1]) for label in labels[1:]]
+        assert found == pytest.approx(nats, abs=0.0051)
+        top = chances.topk(3)
+        words = [tokenizer.decode([id_]).replace(" ", "␣") for id_ in top.indices.tolist()]
+        assert row.locator(".llm-past-word").all_text_contents() == words
+        shown = row.locator(".llm-past-next .llm-number").all_text_contents()
+        for p, share in zip(top.values.tolist(), shown, strict=True):
+            assert share == "< 0.01 %" if p < 1e-4 else abs(float(share[:-2]) - 100 * p) < 0.06
+        goes_on = row.locator(".llm-past-added > :last-child").text_content()
+        assert goes_on.removesuffix(" …").removesuffix(" <|end|>") == more.removesuffix("<|end|>")
+        assert (
+            said(row, ".llm-past-head .llm-legend")
+            == f"{number(sum(nats) / len(nats))} nats a token"
+        )
+
+
+def number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def test_the_truth_stands_beside_what_they_expect(past):
+    verdict = ".llm-past > .llm-message >> nth=1"
+    ask(past, "Once there was a queen called Mia. She ruled in a castle.")
+    assert said(past, verdict) == "In the stories, “.” is followed here by: Mia 100 %."
+    last = past.locator(ROW).last
+    assert last.locator(".llm-past-true").first.get_attribute("style") == "inline-size: 100.0%"
+    assert "in truth 0 %" in last.locator("li").nth(1).text_content()
+    last.locator(".llm-strip-token").nth(4).click()  # Once there was a
+    assert "“␣a” is followed here by: king 12.5 %, queen 12.5 %" in said(past, verdict)
+    assert said(past, verdict).endswith("and 5 more.")
+    chosen = past.locator(".llm-strip-token[aria-selected=true]").all_inner_texts()
+    assert chosen == ["␣a"] * len(PAST)
+    ask(past, "Once there was a dragon.")
+    assert said(past, verdict).startswith("No story has “dragon” there")
+    assert past.locator(".llm-past-true").count() == 0
+    ask(past, "word " * 79)
+    assert said(past, verdict).startswith("Too long for the models by ")
+
+
+def test_rows_and_film_lead_to_each_other_by_keys(past):
+    past.locator(ROW).first.get_by_role("button").focus()
+    past.keyboard.press("Enter")
+    assert said(past, PLACE) == "step 100 of 1,000"
+    assert past.locator(".llm-past-now button").all_inner_texts()[0] == "Step 100"
+    slide(past, 3)
+    assert past.locator("[aria-pressed=true]:text-is('Step 100')").count() == 0
+    assert past.locator(".llm-past-now button:text-is('Step 1,000')").count() == 1
+    ask(past, "Once there was")
+    row = past.locator(ROW).nth(2)
+    row.locator(".llm-strip-token[tabindex='0']").focus()
+    past.keyboard.press("Home")
+    past.keyboard.press("ArrowRight")
+    assert past.evaluate("document.activeElement.textContent") == "Once"
+    assert "“Once”: " in said(row, ".llm-past-readout")
+
+
+def test_a_sentence_stands_in_the_address_only_if_it_is_the_readers(past):
+    past.get_by_role("button", name="an owner").click()
+    past.wait_for_function("() => location.hash.includes('sentence=Once+there+was+a+girl')")
+    past.get_by_role("button", name="a name to copy").click()
+    past.wait_for_function("() => !location.hash.includes('sentence')")
+    past.evaluate("location.hash = '#film?step=10&sentence=The+cat'")
+    assert past.locator(".llm-past textarea").input_value() == "The cat"
+    past.wait_for_function(
+        """() => [...document.querySelectorAll(".llm-past-row .llm-strip")]
+            .every(strip => strip.textContent === "<|begin|>The␣cat")"""
+    )
+    past.wait_for_function(
+        "() => document.querySelector('.llm-past').getBoundingClientRect().top < innerHeight"
+    )
+
+
+def test_hostile_sentences_are_text(past):
+    ask(past, f"{HOSTILE} \u202e\u0000\U0001f999")
+    assert past.locator(".llm-past img").count() == 0
+    strip = past.locator(f"{ROW} .llm-strip").first.text_content()
+    assert HOSTILE.replace(" ", "␣") in strip and "\u202e" not in strip
+    ask(past, "")
+    assert past.locator(f"{ROW} .llm-strip-token").count() == len(PAST)
+    ask(past, "x" * 1000)
+    assert len(past.locator(".llm-past textarea").input_value()) == 400
+
+
+def test_five_hundred_random_actions_leave_no_error(past):
+    ask(past, "Once")
+    past.evaluate(
+        """async () => {
+            let seed = 7;
+            const random = n => (seed = (seed * 1103515245 + 12345) % 2 ** 31) % n;
+            const field = document.querySelector(".llm-past textarea");
+            const keys = ["Home", "End", "ArrowLeft", "ArrowRight", "ArrowDown"];
+            const texts = ["", "Once", "Once there was a king called Jin.", "<b>", "🦙🦙"];
+            const press = (part, key) =>
+                part.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+            for (let i = 0; i < 500; i++) {
+                const parts = [...document.querySelectorAll(
+                    ".llm-past :is(button, [role=option]), .llm-timeline button:enabled")];
+                const part = parts[random(parts.length)];
+                part.focus();
+                press(part, keys[random(5)]);
+                if (random(4) === 0) part.click();
+                if (random(25) === 0) {
+                    field.value = texts[random(5)];
+                    field.dispatchEvent(new Event("input"));
+                }
+                if (i % 10 === 0) await new Promise(done => setTimeout(done, 20));
+            }
+        }"""
+    )
+    ask(past, "Once there was a")
+    assert not view_faults(past)
+    for row in past.locator(ROW).all():
+        assert row.locator(".llm-strip-token").count() == 5
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_rows_fit_a_phone_and_axe_finds_nothing(past, mode):
+    past.set_viewport_size({"width": 360, "height": 900})
+    set_mode(past, mode)
+    ask(past, f"Once there was a queen called Mia. {mode} " * 3)
+    assert not sideways_scroll(past) and not axe_faults(past)
+    small = past.locator(".llm-past :is(button, [role=option], textarea)").evaluate_all(
+        """nodes => nodes.filter(node => node.checkVisibility())
+            .filter(node => node.offsetWidth < 24 || node.offsetHeight < 24).length"""
+    )
+    assert small == 0
+    inside = """strip => {
+        const token = strip.querySelector("[aria-selected=true]").getBoundingClientRect();
+        const box = strip.getBoundingClientRect();
+        return token.top >= box.top && token.bottom <= box.bottom;
+    }"""
+    assert all(strip.evaluate(inside) for strip in past.locator(f"{ROW} .llm-strip").all())
+
+
+def test_a_missing_model_is_told_and_the_others_stay(chromium_browser, site_page):
+    away = [*site_page.parent.glob("_shared/weights-storyteller-[37][05]0-*.js")]
+    with visit(chromium_browser, site_page.as_uri()) as seen:
+        page = ready(seen.page)
+        for file in away:
+            file.rename(file.with_suffix(".away"))
+        page.get_by_role("button", name=LOAD).click()
+        page.wait_for_selector(".llm-past > .llm-message:has-text('the model of step 300, 750.')")
+        assert page.locator(f"{ROW} .llm-past-next:visible").count() == 5
+        assert page.locator(f"{ROW}:has-text('could not be loaded')").count() == 2
+        for file in away:
+            file.with_suffix(".away").rename(file)
+        page.get_by_role("button", name="Try again").click()
+        everything_read(page)
+        assert page.locator(f"{ROW} .llm-past-next:visible").count() == 7
+        steps = page.locator(f"{ROW} button").all_inner_texts()
+        assert steps == [f"Step {step:,}" for step in PAST]
+
+
+def test_in_a_notebook_the_part_says_how_to_get_it(page):
+    assert "TrainingFilmView(past_models=True)" in said(page, ".llm-past .llm-legend")
+    page.locator("input[value=other]").check(force=True)
+    assert page.locator(".llm-past").is_hidden()
+
+
+def test_past_models_run_from_one_file(chromium_browser, tmp_path):
+    view = TrainingFilmView(handmade_film(), past_models=True)
+    address = view.save_page(tmp_path / "all.html").as_uri()
+    with visit(chromium_browser, address) as seen:
+        ready(seen.page).get_by_role("button", name="Let six past models").click()
+        everything_read(seen.page)
+        assert seen.page.locator(ROW).count() == 7 and not network_faults(seen)
