@@ -13,6 +13,7 @@ import { loadModel } from "./language_model.js";
 import { notices } from "./playground_notices.js";
 import { percent } from "./token_strip.js";
 import { strangersIn } from "./strangers.js";
+import { validState } from "./playground_state.js";
 
 /** @param {import("./frame.js").Frame} frame */
 export function mount(frame) {
@@ -113,20 +114,11 @@ class Playground {
     this.put(change);
   }
 
-  /** State made valid: another model begins with its own text, another text is looked at from its end. */
   put(change) {
-    const { state, frame, specs } = this;
-    const { name: model, prompt } = specs.get(change.model) ?? specs.get(state.model);
-    const begun = model === state.model ? {} : { prompt };
-    const other = "prompt" in { ...begun, ...change };
+    const { tooLong, other, ...valid } = validState(this.state, change, this.frame.data);
     if (other) this.ended = false;
-    const values = { ...state, ...begun, ...(other ? { position: -1 } : {}), ...change };
-    const letters = Array.from(String(values.prompt).replace(/\p{Surrogate}/gu, "\ufffd"));
-    this.tooLong = letters.length > frame.data.limit;
-    const whole = (key) => Math.trunc(Number(values[key])) || 0;
-    Object.assign(state, Sampler.valid(values), {
-      model, prompt: letters.slice(0, frame.data.limit).join(""), position: whole("position"), stage: whole("stage"), head: whole("head"),
-    });
+    this.tooLong = tooLong;
+    Object.assign(this.state, valid);
     this.update();
   }
 

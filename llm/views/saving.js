@@ -5,6 +5,8 @@ import { h } from "./parts.js";
 /** @typedef {import("./parts.js").Table} Table */
 
 const MARGIN = 12;
+const CLEAR = "rgba(0, 0, 0, 0)";
+const SIDES = ["Top", "Right", "Bottom", "Left"];
 const PAINT = ["display", "opacity", "paint-order", "stroke-width", "stroke-dasharray", "font-size", "font-family", "font-weight"];
 
 /** A table as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8. @param {Table} table */
@@ -42,7 +44,7 @@ export function snapshot(element) {
   const paper = toRgb(getComputedStyle(element).getPropertyValue("--llm-paper"));
   const nodes = [...element.querySelectorAll(":not(svg *)")].filter((node) => node.checkVisibility());
   const frame = around(nodes);
-  const draw = (node) => [boxShape(node, frame), ...shapes(node, frame)];
+  const draw = (node) => [...boxShapes(node, frame), ...shapes(node, frame)];
   const drawn = nodes.flatMap(draw);
   element.hidden = hidden;
   element.classList.remove("llm-whole");
@@ -60,10 +62,9 @@ function shapes(node, frame) {
 
 /** A painting inside the element, as a picture of its pixels. @param {HTMLCanvasElement} canvas */
 function painting(canvas, frame) {
-  const { x, y, width, height } = canvas.getBoundingClientRect();
-  if (!width || !canvas.width) return null;
-  const place = { x: x - frame.x, y: y - frame.y, width, height, preserveAspectRatio: "none" };
-  return svgElement("image", { ...place, href: canvas.toDataURL(), style: "image-rendering: pixelated" });
+  const place = within(canvas.getBoundingClientRect(), frame);
+  if (!place.width || !canvas.width) return null;
+  return svgElement("image", { ...place, preserveAspectRatio: "none", href: canvas.toDataURL(), style: "image-rendering: pixelated" });
 }
 
 /** A drawing inside the element, with the colours and letters that the page gives it. @param {SVGSVGElement} svg */
@@ -81,8 +82,7 @@ function drawing(svg, frame) {
     }
     for (const name of PAINT) copies[i].setAttribute(name, style.getPropertyValue(name));
   });
-  const place = { x: box.x - frame.x, y: box.y - frame.y, width: box.width, height: box.height };
-  for (const [name, value] of Object.entries(place)) copy.setAttribute(name, value);
+  for (const [name, value] of Object.entries(within(box, frame))) copy.setAttribute(name, value);
   return copy;
 }
 
@@ -94,15 +94,34 @@ function around(nodes) {
   return new DOMRect(x, y, edge(Math.max, "right") + MARGIN - x, edge(Math.max, "bottom") + MARGIN - y);
 }
 
-function boxShape(node, frame) {
+/** Background and borders of an element: of each of its boxes where it is broken over lines. */
+function boxShapes(node, frame) {
   const style = getComputedStyle(node);
-  const box = node.getBoundingClientRect();
-  const border = parseFloat(style.borderTopWidth);
-  if (!box.width || (style.backgroundColor === "rgba(0, 0, 0, 0)" && !border)) return null;
-  const [x, y] = [box.x - frame.x + border / 2, box.y - frame.y + border / 2];
-  const d = roundedBox(x, y, box.width - border, box.height - border, style);
-  const stroke = border ? toRgb(style.borderTopColor) : "none";
-  return svgElement("path", { d, fill: toRgb(style.backgroundColor), stroke, "stroke-width": border });
+  const sides = SIDES.map((side) => [side, parseFloat(style[`border${side}Width`]), style[`border${side}Color`]]).filter(([, width, colour]) => width && colour !== CLEAR);
+  if (!sides.length && style.backgroundColor === CLEAR) return [];
+  const even = new Set(sides.map(([, ...look]) => String(look))).size === 1 && sides.length === 4;
+  const boxes = [...node.getClientRects()].filter((box) => box.width).map((box) => within(box, frame));
+  return boxes.flatMap((box) => [boxShape(box, style, even ? sides[0] : []), ...(even ? [] : sides.map((side) => edge(box, side)))]);
+}
+
+/** A box with its background and, where it is the same all around, its border. */
+function boxShape({ x, y, width, height }, style, [, border = 0, colour]) {
+  const d = roundedBox(x + border / 2, y + border / 2, width - border, height - border, style);
+  return svgElement("path", { d, fill: toRgb(style.backgroundColor), stroke: border ? toRgb(colour) : "none", "stroke-width": border });
+}
+
+/** One side of a border. */
+function edge({ x, y, width, height }, [side, thick, colour]) {
+  const place = {
+    Top: { x, y, width, height: thick }, Bottom: { x, y: y + height - thick, width, height: thick },
+    Left: { x, y, width: thick, height }, Right: { x: x + width - thick, y, width: thick, height },
+  };
+  return svgElement("rect", { ...place[side], fill: toRgb(colour) });
+}
+
+/** Where a box stands inside the picture. @param {DOMRect} box @param {DOMRect} frame */
+function within({ x, y, width, height }, frame) {
+  return { x: x - frame.x, y: y - frame.y, width, height };
 }
 
 /** Path of a box whose corners have the radii of `style`. */

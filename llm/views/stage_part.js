@@ -3,6 +3,7 @@
 import { h } from "./parts.js";
 import { Player } from "./player.js";
 import { nextToken } from "./sampler.js";
+import { reveal } from "./token_strip.js";
 import { stage, stageNames } from "./stages.js";
 
 const PACE = 3000; // milliseconds from stage to stage
@@ -34,7 +35,6 @@ export class StagePart {
       frame, reading, position, head: state.head, settings: state, drawn, change, add: () => add(drawn.id),
     }));
     if (focused) scene.querySelector("[role=option][tabindex='0'], button")?.focus({ preventScroll: true });
-    const followed = scene.querySelector(".llm-followed");
-    if (followed) followed.parentElement.scrollTop = followed.offsetTop - followed.parentElement.offsetTop;
+    for (const part of scene.querySelectorAll(".llm-followed")) reveal(part.parentElement, part);
   }
 }

@@ -134,7 +134,8 @@ function headList(frame, reading, weights, chosen, change) {
 
 /** The text, each token as deep as the chosen head looks at it. */
 function attended(frame, reading, row, head) {
-  const words = [...row].map((weight, s) => h("span", { class: "llm-attended", style: `--weight: ${weight.toFixed(3)}` }, reading.spaced(s)));
+  const most = row.indexOf(Math.max(...row));
+  const words = [...row].map((weight, s) => h("span", { class: `llm-attended${s === most ? " llm-followed" : ""}`, style: `--weight: ${weight.toFixed(3)}` }, reading.spaced(s)));
   const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3).map((s) => `${isolate(reading.word(s))} ${percent(row[s])}`);
   const looks = frame.t("head_looks", { head, top: top.join(", ") });
   return h("div", { class: "llm-part" }, scroller(looks, "llm-looks", words), h("p", { class: "llm-legend" }, looks));

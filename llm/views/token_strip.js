@@ -25,14 +25,7 @@ export class TokenStrip {
     this.element.replaceChildren(...options);
     markOption(options, chosen);
     if (focused) options[chosen]?.focus();
-    this.show(options[chosen]);
-  }
-
-  /** Scroll the list, and nothing around it, until an option is in sight. @param {HTMLElement} [option] */
-  show(option) {
-    if (!option) return;
-    const [box, inside] = [this.element.getBoundingClientRect(), option.getBoundingClientRect()];
-    this.element.scrollTop += Math.min(0, inside.top - box.top) + Math.max(0, inside.bottom - box.bottom);
+    reveal(this.element, options[chosen]);
   }
 
   option(token, say) {
@@ -43,6 +36,13 @@ export class TokenStrip {
       "aria-label": isolate(say(token)), title: token.note || null,
     }, token.label);
   }
+}
+
+/** Scroll a box, and nothing around it, until a part of it is in sight. @param {Element} [part] */
+export function reveal(box, part) {
+  if (!part) return;
+  const [outer, inner] = [box.getBoundingClientRect(), part.getBoundingClientRect()];
+  box.scrollTop += Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom);
 }
 
 /** How surprising each token was, in nats: −ln of the chance that it had. The first has none. */

@@ -51,6 +51,7 @@ export class Tour {
     this.text.textContent = text;
     this.place.textContent = this.frame.t("tour_place", { step: at + 1, steps: this.steps.length });
     this.bound(at === 0, at === this.steps.length - 1);
+    if (getComputedStyle(this.element).position === "static") this.element.scrollIntoView({ block: "nearest", behavior: "instant" });
     this.frame.announce(text);
   }
 

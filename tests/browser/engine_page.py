@@ -13,6 +13,14 @@ from llm.views.view import FOLDER, _order, _strip
 MODULES = ("language_model.js", "sampling.js", "stories.js")
 EXPOSED = "loadModel, Cache, distribution, draw, generator, readStory"
 
+# Tokens a second of the model, one after the other, as while it writes.
+PACE = """(ids) => {
+    model.read = null;
+    const start = performance.now();
+    for (let n = 1; n <= ids.length; n++) model.next(ids.slice(0, n));
+    return (1000 * ids.length) / (performance.now() - start);
+}"""
+
 
 def write_page(path: Path) -> Path:
     """A page whose ``window.engine`` holds what the modules export."""

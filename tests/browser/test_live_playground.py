@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from engine_page import put_model, write_page
+from engine_page import PACE, put_model, write_page
 from playwright.sync_api import Browser, Locator, Page
 from tools import (
     axe_faults,
@@ -718,6 +718,9 @@ def test_saved_files_hold_what_is_shown(page):
     size = float(root.get("width")), float(root.get("height"))
     for text in root.findall(f"{space}text"):
         assert 0 <= float(text.get("x")) <= size[0] and 0 <= float(text.get("y")) <= size[1]
+    bars = root.findall(f"{space}rect")[1:]  # borders on one side; the first is the paper
+    assert any(float(b.get("width")) > 800 and b.get("height") == "1" for b in bars)
+    assert len(bars) > len(tokens(page))  # the line under each token
     assert saved(page, "PNG").startswith(b"\x89PNG")
     table = list(csv.reader(io.StringIO(saved(page, "CSV").decode("utf-8-sig"))))
     assert table[0] == ["Token", "Id", "Chance", "True chance"] and table[1][0] == "Omar"
@@ -1008,6 +1011,9 @@ def test_no_sideways_scroll_and_targets_are_large(page, width, height):
     assert not sideways_scroll(page)
     place = page.locator(".llm-tour").evaluate("box => getComputedStyle(box).position")
     assert place == ("static" if height < 300 else "sticky")  # a low window is not filled by it
+    press(page.locator(".llm-tour"), "Next")
+    below = "node => innerHeight - node.getBoundingClientRect().top"
+    assert 0 < page.locator(".llm-tour .llm-controls").evaluate(below) <= height
     press(page, "End the tour")
     page.set_viewport_size({"width": 1280, "height": 900})
 
@@ -1140,11 +1146,3 @@ def test_tokens_a_second(chromium_browser, tmp_path, capsys):
     with capsys.disabled():
         print(f"\nstoryteller: {best[1]:.0f} tokens/s, {best[4]:.0f} at a quarter of the pace")
     assert best[1] >= 900 and best[4] >= 200
-
-
-PACE = """(ids) => {
-    model.read = null;
-    const start = performance.now();
-    for (let n = 1; n <= ids.length; n++) model.next(ids.slice(0, n));
-    return (1000 * ids.length) / (performance.now() - start);
-}"""
