@@ -17,6 +17,7 @@ from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text
 
 LOSS_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
 _K_TEXT = text_twin(MARKS["k"], "light")
+_OFFSET = {"textcoords": "offset points", "size": 8}
 
 
 class Figure(matplotlib.figure.Figure):
@@ -177,6 +178,55 @@ def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
     figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    return figure
+
+
+def sampling_errors(points: Mapping[str, Sequence[tuple[str, float, float]]]) -> Figure:
+    """How each way of drawing errs: (setting, distance from the truth, share of impossible words).
+
+    ``points`` are by name of the setting, in order from none of it to much. Both numbers are
+    shares; the first point of each is the same, drawing from the model as it is.
+    """
+    with figure_style():
+        figure = Figure(figsize=(7.0, 4.0))
+        axes = figure.add_subplot(xscale="log", yscale="log")
+        for (name, row), mark, colour in zip(points.items(), "os^D", MARKS.values(), strict=False):
+            apart, impossible = [p[1] for p in row], [1000 * p[2] for p in row]
+            axes.plot(apart, impossible, f"{mark}-", color=colour, markersize=5, label=name)
+            axes.annotate(row[-1][0], (apart[-1], impossible[-1]), xytext=(6, 4), **_OFFSET)
+        axes.annotate("as trained", (apart[0], impossible[0]), xytext=(8, 8), **_OFFSET)
+        axes.set(xlabel="total variation between what is drawn and the truth")
+        axes.set(ylabel="impossible words\nin 1,000 draws")
+        axes.set_xticks((0.02, 0.05, 0.1, 0.2), ("0.02", "0.05", "0.1", "0.2"))
+        axes.set_xticks([], minor=True)
+        axes.set_yticks((0.1, 1, 10), ("0.1", "1", "10"))
+        axes.margins(x=0.14, y=0.12)
+        axes.legend(frameon=False, loc="lower left")
+    ends = (f"{row[-1][0]} {row[-1][1]:.3f} {row[-1][2]:.2%}" for row in points.values())
+    start = next(iter(points.values()))[0]
+    figure.description = (
+        "Distance from the truth and share of impossible words, as trained "
+        f"{start[1]:.3f} {start[2]:.2%}; at the far ends: {'; '.join(ends)}"
+    )
+    return figure
+
+
+def calibration(bins: Mapping[str, Sequence[tuple[float, float, int]]]) -> Figure:
+    """Whether what is given a chance comes as often: (mean chance, share that came, number)."""
+    with figure_style():
+        figure = Figure(figsize=(5.4, 4.6))
+        axes = figure.add_subplot(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.plot([0, 1], [0, 1], color=MUTED["light"], linestyle="--", label="as often as said")
+        for (name, row), mark, colour in zip(bins.items(), "os^D", MARKS.values(), strict=False):
+            said, came = [b[0] for b in row], [b[1] for b in row]
+            axes.plot(said, came, f"{mark}-", color=colour, markersize=5, label=name)
+        axes.set(xlabel="probability that was given", ylabel="share that came")
+        axes.legend(frameon=False, loc="upper left")
+    lines = (
+        f"{name}: {', '.join(f'{said:.2f} came {came:.2f}' for said, came, _ in row)}"
+        for name, row in bins.items()
+    )
+    figure.description = "; ".join(lines)
     return figure
 
 

@@ -80,6 +80,30 @@ def test_figures_share_no_id_and_refer_to_their_own():
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= own
 
 
+def test_errors_of_sampling_begin_together_and_are_drawn_per_thousand():
+    rows = {
+        "top-k": [("top-k 9", 0.02, 0.004), ("top-k 2", 0.1, 0.001)],
+        "top-p": [("top-p 1", 0.02, 0.004), ("top-p 0.5", 0.05, 0.0005)],
+    }
+    figure = plots.sampling_errors(rows)
+    first, second = figure.axes[0].get_lines()
+    assert list(first.get_xdata()) == [0.02, 0.1] and list(second.get_ydata()) == [4.0, 0.5]
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["top-k 2", "top-p 0.5", "as trained"]
+    assert figure.description.startswith(
+        "Distance from the truth and share of impossible words, as"
+    )
+    assert "as trained 0.020 0.40%; at the far ends: top-k 2 0.100 0.10%" in figure.description
+
+
+def test_calibration_has_a_diagonal_and_a_line_for_each():
+    figure = plots.calibration({"a": [(0.1, 0.2, 60), (0.9, 0.7, 50)]})
+    diagonal, line = figure.axes[0].get_lines()
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
+    assert list(line.get_xdata()) == [0.1, 0.9] and list(line.get_ydata()) == [0.2, 0.7]
+    assert figure.description == "a: 0.10 came 0.20, 0.90 came 0.70"
+
+
 def test_lengths_of_the_stream_are_all_counted():
     figure = plots.stream_lengths([30.0, 400.0, 900.0], [10.0, 20.0])
     heights = sum(bar.get_height() for bars in figure.axes[0].containers for bar in bars)

@@ -18,6 +18,16 @@ from llm import (
 from llm import BPETokenizer, ModelConfig, RMSNorm, cosine_schedule, gpt2_tokenizer, trace
 from llm.model import Transformer
 from llm.output import cross_entropy
+from llm import GPT, BPETokenizer, cosine_schedule, gpt2_tokenizer, initialize
+from llm.output import (
+    cross_entropy,
+    perplexity,
+    repetition_penalty,
+    softmax,
+    temperature_scale,
+    top_k_filter,
+    top_p_filter,
+)
 from llm.views import Question, Quiz
 from llm.views.quiz_view import ASSETS, ENDING
 
@@ -247,6 +257,39 @@ def test_answers_on_embeddings():
         if match(*at) == pytest.approx(match(7, 4), abs=1e-4)
     }
     assert kept == found and match(7, 0) != pytest.approx(match(7, 4), abs=1e-2)
+def test_answers_on_output():
+    hesitation, sharper, cut, greedy, unshifted, _ = answers("output")
+    given = torch.tensor([1 / 2, 1 / 8, 1, 1 / 4])
+    assert perplexity(-given.log().mean()) == pytest.approx(hesitation, abs=0.005)
+
+    squared = softmax(temperature_scale(torch.tensor([0.5, 0.25, 0.25]).log(), 0.5))
+    assert float(squared[0]) == pytest.approx(sharper, abs=0.0005)
+    kept = softmax(top_p_filter(torch.tensor([0.5, 0.25, 0.15, 0.1]).log(), 0.8))
+    assert float(kept[0]) == pytest.approx(cut, abs=0.0005)
+
+    logits = torch.randn(200, 9, generator=torch.Generator().manual_seed(0))
+    said = logits.argmax(-1, keepdim=True)
+    changes = {
+        "A temperature of 0.7": temperature_scale(logits, 0.7),
+        "A temperature of 3": temperature_scale(logits, 3),
+        "Top-k 5": top_k_filter(logits, 5),
+        "Top-p 0.9": top_p_filter(logits, 0.9),
+        "The number 100 added to every logit": logits + 100,
+        "A repetition penalty of 1.3": repetition_penalty(logits, said, 1.3),
+    }
+    assert set(changes) == set(Quiz("output").questions[3].choices)
+    assert greedy == {n for n, z in changes.items() if (z.argmax(-1) != said[:, 0]).any()}
+
+    torch.manual_seed(0)
+    new = GPT(vocab_size=5000, d_model=768, n_layers=1, n_heads=2, max_seq_len=16)
+    initialize(new)
+    torch.nn.init.normal_(new.embeddings.token.weight)
+    ids = torch.randint(5000, (2, 16))
+    with torch.no_grad():
+        row = new(ids)
+    assert cross_entropy(row, ids) < 0.1 and cross_entropy(row[:, :-1], ids[:, 1:]) > 100
+    assert unshifted == {"The targets are the inputs: the shift is missing"}
+    assert round(math.log(5000), 1) == 8.5
 
 
 def gradients() -> dict[str, torch.Tensor]:

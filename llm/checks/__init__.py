@@ -9,6 +9,12 @@ from llm.checks.attention import (
     check_split_heads,
 )
 from llm.checks.base import CheckFailed, Passed, check_function
+from llm.checks.output import (
+    check_cross_entropy,
+    check_next_token_loss,
+    check_sampling,
+    check_softmax,
+)
 from llm.checks.layer_block import (
     check_block,
     check_feed_forward,
@@ -35,4 +41,4 @@ from llm.checks.training import (
     check_train_step,
 )
 
-__all__ = ['CheckFailed', 'Passed', 'check_accumulate', 'check_attend_newest', 'check_attention', 'check_block', 'check_causal_mask', 'check_cosine_schedule', 'check_cosines', 'check_count_pairs', 'check_decode', 'check_embedding', 'check_encode', 'check_feed_forward', 'check_function', 'check_get_batch', 'check_layer_norm', 'check_merge', 'check_merge_heads', 'check_multi_head', 'check_one_hot', 'check_rms_norm', 'check_rope', 'check_sinusoidal', 'check_split_heads', 'check_train', 'check_train_step']
+__all__ = ['CheckFailed', 'Passed', 'check_accumulate', 'check_attend_newest', 'check_attention', 'check_block', 'check_causal_mask', 'check_cosine_schedule', 'check_cosines', 'check_count_pairs', 'check_cross_entropy', 'check_decode', 'check_embedding', 'check_encode', 'check_feed_forward', 'check_function', 'check_get_batch', 'check_layer_norm', 'check_merge', 'check_merge_heads', 'check_multi_head', 'check_next_token_loss', 'check_one_hot', 'check_rms_norm', 'check_rope', 'check_sampling', 'check_sinusoidal', 'check_softmax', 'check_split_heads', 'check_train', 'check_train_step']

@@ -6,6 +6,7 @@ import importlib
 
 <<<<<<< ours
 _HOME = {
+    "OutputView": "output_view",
     "Playground": "playground_view",
     "View": "view",
     "TokenizerView": "tokenizer_view",

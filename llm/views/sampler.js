@@ -10,16 +10,22 @@ const SLIDERS = {
   temperature: { max: 20, value: (place) => place / 10, place: (value) => Math.round(value * 10) },
   top_k: { max: TOP_K.length - 1, value: (place) => TOP_K[place], place: (value) => Math.max(0, TOP_K.findLastIndex((k) => k <= value)) },
   top_p: { max: 20, value: (place) => place / 20, place: (value) => Math.round(value * 20) },
+  min_p: { max: 20, value: (place) => place / 20, place: (value) => Math.round(value * 20) },
 };
+const USUAL = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
 
 export class Sampler {
-  /** @param {import("./frame.js").Frame} frame @param {(change: object) => void} change */
-  constructor(frame, change) {
+  /**
+   * @param {import("./frame.js").Frame} frame
+   * @param {(change: object) => void} change
+   * @param {string[]} [names]  of the sliders
+   */
+  constructor(frame, change, names = ["temperature", "top_k", "top_p"]) {
     Object.assign(this, { frame, change });
-    this.sliders = Object.keys(SLIDERS).map((name) => this.slider(name));
+    this.sliders = names.map((name) => this.slider(name));
     const dice = button(frame.t("new_seed"), () => change({ seed: (this.settings.seed + 1) % 1000 }));
     this.seed = h("span", { class: "llm-place" });
-    const usual = button(frame.t("usual"), () => change({ temperature: 1, top_k: 0, top_p: 1 }));
+    const usual = button(frame.t("usual"), () => change(Object.fromEntries(names.map((name) => [name, USUAL[name]]))));
     this.element = h("div", { class: "llm-sampler", role: "group", "aria-label": frame.t("sampler") },
       this.sliders.map(({ element }) => element), h("div", { class: "llm-controls" }, usual, dice, this.seed));
   }
@@ -59,7 +65,7 @@ export class Sampler {
   said(name, value) {
     if (name === "top_k" && value === 0) return this.frame.t("top_k_all");
     if (name === "temperature" && value === 0) return this.frame.t("greedy");
-    return value.toFixed(name === "temperature" ? 1 : name === "top_p" ? 2 : 0);
+    return value.toFixed(name === "temperature" ? 1 : name === "top_k" ? 0 : 2);
   }
 }
 

@@ -1,19 +1,20 @@
-/** From logits to a token: temperature, top-k, top-p and a draw, as in `llm/output.py`. */
+/** From logits to a token: temperature, top-k, top-p, min-p and a draw, as in `llm/output.py`. */
 
 import { softmax } from "./engine.js";
 
 /**
  * Probabilities (V) to draw from: temperature first, then the filters; what is cut has none.
  * @param {Float32Array} logits
- * @param {{temperature: number, top_k?: number, top_p?: number}} settings  temperature 0 is greedy
+ * @param {{temperature: number, top_k?: number, top_p?: number, min_p?: number}} settings  temperature 0 is greedy
  * @returns {Float64Array}
  */
-export function distribution(logits, { temperature, top_k, top_p = 1 }) {
+export function distribution(logits, { temperature, top_k, top_p = 1, min_p = 0 }) {
   const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
   if (temperature === 0) return Float64Array.from(logits, (_, id) => Number(id === order[0]));
   const scaled = softmax(logits.map((logit) => logit / temperature));
   const kept = new Set(nucleus(order.slice(0, top_k || undefined), scaled, top_p));
-  const probabilities = scaled.map((p, id) => (kept.has(id) ? p : 0));
+  const least = min_p * scaled[order[0]];
+  const probabilities = scaled.map((p, id) => (kept.has(id) && p >= least ? p : 0));
   const total = probabilities.reduce((a, b) => a + b, 0);
   return probabilities.map((p) => p / total);
 }
