@@ -2,6 +2,7 @@
 
 Every colour and font comes from :mod:`llm.style`. Nothing is shown or saved here.
 """
+
 import hashlib
 import html
 import io

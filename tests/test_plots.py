@@ -1,4 +1,5 @@
 """Figures: what they show is what they were given, and two can stand on one page."""
+
 import math
 import re
 import pytest

@@ -8,17 +8,18 @@ import pytest
 import torch
 
 from llm import (
+    GPT,
     BPETokenizer,
+    ModelConfig,
     MultiHeadAttention,
+    RMSNorm,
     RotaryPositionalEmbedding,
     cosine_schedule,
     gpt2_tokenizer,
+    initialize,
     trace,
 )
-from llm import BPETokenizer, ModelConfig, RMSNorm, cosine_schedule, gpt2_tokenizer, trace
 from llm.model import Transformer
-from llm.output import cross_entropy
-from llm import GPT, BPETokenizer, cosine_schedule, gpt2_tokenizer, initialize
 from llm.output import (
     cross_entropy,
     perplexity,
@@ -150,8 +151,7 @@ def test_bad_quizzes_are_named(tmp_path):
     (tmp_path / "bad.toml").write_text("[[question]]\ntext = 'x'\n")
     for sources, words in {
         (): "a quiz needs a question",
-        ("cooking",): "tokenization, training",
-        ("cooking",): "one of layer_block, tokenization, training",
+        ("cooking",): "layer_block, output, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -257,6 +257,8 @@ def test_answers_on_embeddings():
         if match(*at) == pytest.approx(match(7, 4), abs=1e-4)
     }
     assert kept == found and match(7, 0) != pytest.approx(match(7, 4), abs=1e-2)
+
+
 def test_answers_on_output():
     hesitation, sharper, cut, greedy, unshifted, _ = answers("output")
     given = torch.tensor([1 / 2, 1 / 8, 1, 1 / 4])
@@ -371,6 +373,8 @@ def turned_scores() -> dict[str, torch.Tensor]:
     }
     assert set(found) == set(Quiz("attention").questions[2].choices)
     return found | {"nothing": scores(places)}
+
+
 def test_answers_on_the_layer_block():
     length, scaled, alone, width, blind, _ = answers("layer_block")
     row = torch.tensor([7.0, 17.0, 7.0, 17.0])

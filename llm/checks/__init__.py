@@ -1,4 +1,5 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
+
 from llm.checks.attention import (
     check_attend_newest,
     check_attention,
@@ -41,4 +42,36 @@ from llm.checks.training import (
     check_train_step,
 )
 
-__all__ = ['CheckFailed', 'Passed', 'check_accumulate', 'check_attend_newest', 'check_attention', 'check_block', 'check_causal_mask', 'check_cosine_schedule', 'check_cosines', 'check_count_pairs', 'check_cross_entropy', 'check_decode', 'check_embedding', 'check_encode', 'check_feed_forward', 'check_function', 'check_get_batch', 'check_layer_norm', 'check_merge', 'check_merge_heads', 'check_multi_head', 'check_next_token_loss', 'check_one_hot', 'check_rms_norm', 'check_rope', 'check_sampling', 'check_sinusoidal', 'check_softmax', 'check_split_heads', 'check_train', 'check_train_step']
+__all__ = [
+    "CheckFailed",
+    "Passed",
+    "check_accumulate",
+    "check_attend_newest",
+    "check_attention",
+    "check_block",
+    "check_causal_mask",
+    "check_cosine_schedule",
+    "check_cosines",
+    "check_count_pairs",
+    "check_cross_entropy",
+    "check_decode",
+    "check_embedding",
+    "check_encode",
+    "check_feed_forward",
+    "check_function",
+    "check_get_batch",
+    "check_layer_norm",
+    "check_merge",
+    "check_merge_heads",
+    "check_multi_head",
+    "check_next_token_loss",
+    "check_one_hot",
+    "check_rms_norm",
+    "check_rope",
+    "check_sampling",
+    "check_sinusoidal",
+    "check_softmax",
+    "check_split_heads",
+    "check_train",
+    "check_train_step",
+]

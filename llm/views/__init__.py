@@ -2,33 +2,23 @@
 
 Importing the package loads nothing: each view below is imported when first used.
 """
+
 import importlib
 
-<<<<<<< ours
 _HOME = {
+    "View": "view",
+    "AttentionView": "attention_view",
+    "BlockView": "block_view",
+    "EmbeddingView": "embedding_view",
     "OutputView": "output_view",
     "Playground": "playground_view",
-    "View": "view",
-    "TokenizerView": "tokenizer_view",
-    "TrainingFilmView": "film_view",
-    "AttentionView": "attention_view",
-    "EmbeddingView": "embedding_view",
     "PositionView": "positions_view",
     "Question": "quiz_view",
     "Quiz": "quiz_view",
-}
-=======
-_HOME = {
-    "Playground": "playground_view",
-    "View": "view",
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
-    "AttentionView": "attention_view",
-    "BlockView": "block_view",
-    "Question": "quiz_view",
-    "Quiz": "quiz_view",
 }
->>>>>>> theirs
+
 __all__ = sorted(_HOME)
 
 
