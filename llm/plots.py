@@ -8,12 +8,14 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from itertools import accumulate
 from math import cos, radians, sin
+from statistics import mean
+
 import matplotlib.figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Circle, FancyBboxPatch
+
 from llm.style import ACCENT, INK, MARKS, MUTED, css_colours, figure_style, text_twin
 
 LOSS_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)

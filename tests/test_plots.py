@@ -2,9 +2,11 @@
 
 import math
 import re
+
 import pytest
 import torch
 from handmade_film import handmade_film
+
 from llm import SinusoidalPositionalEncoding, plots
 from llm.history import History
 

@@ -10,11 +10,11 @@ from llm.checks.attention import (
     check_split_heads,
 )
 from llm.checks.base import CheckFailed, Passed, check_function
-from llm.checks.output import (
-    check_cross_entropy,
-    check_next_token_loss,
-    check_sampling,
-    check_softmax,
+from llm.checks.embeddings import (
+    check_cosines,
+    check_embedding,
+    check_one_hot,
+    check_sinusoidal,
 )
 from llm.checks.layer_block import (
     check_block,
@@ -22,11 +22,11 @@ from llm.checks.layer_block import (
     check_layer_norm,
     check_rms_norm,
 )
-from llm.checks.embeddings import (
-    check_cosines,
-    check_embedding,
-    check_one_hot,
-    check_sinusoidal,
+from llm.checks.output import (
+    check_cross_entropy,
+    check_next_token_loss,
+    check_sampling,
+    check_softmax,
 )
 from llm.checks.tokenization import (
     check_count_pairs,
