@@ -64,6 +64,7 @@ weights: environment ## train the models of the book, their films and tables aga
 	$(PYTHON) scripts/films.py
 	$(PYTHON) scripts/tiny_shakespeare.py
 	$(PYTHON) scripts/stairs.py
+	$(PYTHON) scripts/first_sentences.py
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py
