@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def tiny(size: int, **switches) -> Transformer:
     return Transformer(ModelConfig(size, 8, 8, 1, 2, **switches))
 
 
+@cache
+def story(prompt: str) -> Playground:
+    """The storyteller at work on a text."""
+    return Playground("storyteller", prompt=prompt)
+
+
 def payload(html: str) -> dict:
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
 
@@ -61,7 +68,7 @@ def test_a_view_has_a_form_for_every_reader_and_the_same_in_every_run():
 
 
 def test_plain_text_by_hand():
-    lines = Playground(prompt=STORY).describe().splitlines()
+    lines = story(STORY).describe().splitlines()
     assert lines[0] == f"Playground(storyteller, 537,312 parameters, prompt={STORY!r})"
     assert re.fullmatch(r"' Omar'\s+99\.\d\d%  100\.00%", lines[1])  # by hand: Omar took the kite
     assert all(line.endswith(" 0.00%") for line in lines[2:]) and len(lines) == 9
@@ -74,39 +81,39 @@ def test_rows_hold_the_models_chances_and_the_true_ones(text):
     with torch.no_grad():
         chances = softmax(model.eval()(torch.tensor([ids]))[0, -1])
     truth = stories(5, seed=77).next_distribution(text)
-    for token, p, true in Playground(prompt=text)._rows():
+    for token, p, true in story(text)._rows():
         [i] = tokenizer.encode(token)
         assert p == pytest.approx(float(chances[i]), abs=1e-6)
         assert true == truth.get(token.strip(), 0.0)
-    assert [p for _, p, _ in Playground(prompt=text)._rows()] == pytest.approx(
+    assert [p for _, p, _ in story(text)._rows()] == pytest.approx(
         chances.topk(8).values.tolist(), abs=1e-6
     )
 
 
 def test_a_space_at_the_end_changes_nothing_for_tokens_that_begin_with_one():
-    rows = [Playground(prompt=f"Once there was a{end}")._rows() for end in ("", " ", "\n")]
+    rows = [story(f"Once there was a{end}")._rows() for end in ("", " ", "\n")]
     assert rows[0] == rows[1] == rows[2] and rows[0][0][2] == 0.125
 
 
 def test_a_beginning_that_no_story_has_comes_without_truth():
-    assert {true for _, _, true in Playground(prompt="Once there was a dragon")._rows()} == {None}
+    assert {true for _, _, true in story("Once there was a dragon")._rows()} == {None}
     assert {true for _, _, true in Playground("bard")._rows()} == {None}
 
 
 def test_fallback_and_figure_tell_the_same():
-    view = Playground(prompt="Once there was a <b>")
+    view = story("Once there was a <b>")
     fallback = view.fallback()
     assert "<caption" in fallback and "Once there was a &lt;b&gt;" in fallback
     for heading in ("Token", "Chance", "True chance"):
         assert f'<th scope="col">{heading}</th>' in fallback
     for token, p, _ in view._texts():
         assert f"<td>{token.replace('<', '&lt;').replace('>', '&gt;')}</td><td>{p}</td>" in fallback
-    view = Playground(prompt=STORY)
+    view = story(STORY)
     assert "Omar 100" in view.figure().description and len(view.figure().axes[0].patches) == 16
 
 
 def test_an_empty_text_is_a_text():
-    first, *rest = Playground(prompt="").describe().splitlines()[1:]
+    first, *rest = story("").describe().splitlines()[1:]
     assert first.startswith("'Once'") and first.endswith("100.00%") and len(rest) == 7
     own = Playground(tiny(3), CharTokenizer("abc"), "")
     assert own.describe() == "Playground(model, 976 parameters, prompt='')"
@@ -223,7 +230,7 @@ def test_hostile_text_stays_text():
 def test_half_characters_are_replaced(tmp_path):
     assert Playground(prompt="a\ud83eb").prompt == "a\ufffdb"
     assert Playground(prompt="\ud83e\udd99").prompt == "🦙"
-    Playground(prompt="a\ud83e").save_page(tmp_path / "page.html")
+    Playground("draft", prompt="a\ud83e").save_page(tmp_path / "page.html")
 
 
 def test_a_name_is_text_too(tmp_path):
@@ -304,5 +311,5 @@ def test_a_model_that_is_too_large_for_a_page_is_refused():
 
 
 def test_the_longest_text_is_taken():
-    assert len(Playground(prompt="x" * LIMIT).prompt) == LIMIT
-    assert len(Playground(prompt="🦙" * LIMIT).prompt) == LIMIT
+    assert len(Playground("draft", prompt="x" * LIMIT).prompt) == LIMIT
+    assert len(Playground("draft", prompt="🦙" * LIMIT).prompt) == LIMIT
