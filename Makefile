@@ -64,8 +64,12 @@ weights: environment ## train the models of the book, their films and tables aga
 	$(PYTHON) scripts/films.py
 	$(PYTHON) scripts/tiny_shakespeare.py
 	$(PYTHON) scripts/stairs.py
+<<<<<<< HEAD
 	$(PYTHON) scripts/extrapolation.py
 	$(PYTHON) scripts/owner_heads.py
+=======
+	$(PYTHON) scripts/first_sentences.py
+>>>>>>> chapter-embeddings
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py

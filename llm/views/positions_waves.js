@@ -50,12 +50,13 @@ export class WavePanel {
     const [later, over] = [Math.sin((p + k) * rate), Math.cos((p + k) * rate)].map((value) => exactly(value));
     const [turnsin, turncos] = [Math.sin(k * rate), Math.cos(k * rate)].map((value) => exactly(value));
     const numbers = { p, k: minus(k), there: p + k, sin, cos, later, over, turnsin, turncos };
+    const factors = Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value).startsWith("−") ? `(${value})` : value]));
     return [
       frame.t("sum_rate", { theta, pair, d, rate: telling(rate), wave: telling((2 * Math.PI) / rate) }),
       frame.t("sum_here", { ...numbers, angle: exactly(p * rate) }),
       frame.t("sum_there", numbers),
       frame.t("sum_turn", numbers),
-      frame.t("sum_turned", numbers),
+      frame.t("sum_turned", { ...factors, later, over }),
     ];
   }
 
