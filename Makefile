@@ -61,15 +61,9 @@ notebooks: environment ## execute the committed notebooks again and normalise th
 
 weights: environment ## train the models of the book, their films and tables again (two hours)
 	@$(PYTHON) scripts/train_weights.py
-	$(PYTHON) scripts/films.py
-	$(PYTHON) scripts/tiny_shakespeare.py
-	$(PYTHON) scripts/stairs.py
-<<<<<<< HEAD
-	$(PYTHON) scripts/extrapolation.py
-	$(PYTHON) scripts/owner_heads.py
-=======
-	$(PYTHON) scripts/first_sentences.py
->>>>>>> chapter-embeddings
+	for script in films tiny_shakespeare stairs extrapolation owner_heads norm_places first_sentences; do
+	  $(PYTHON) scripts/$$script.py
+	done
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py
