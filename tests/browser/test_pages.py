@@ -14,6 +14,7 @@ from tools import (
     image_alt_faults,
     keyboard_faults,
     link_faults,
+    load_views,
     math_faults,
     network_faults,
     page_faults,
@@ -79,6 +80,7 @@ def test_page_from_folder(chromium_browser: Browser, site: Path, page: str):
 def test_keyboard(chromium_browser: Browser, server: str, page: str, width: int):
     """Tab reaches all that can be seen and shows where it is."""
     with visit(chromium_browser, f"{server}/{page}", width=width) as seen:
+        load_views(seen.page)
         assert keyboard_faults(seen.page) == []
 
 

@@ -27,12 +27,13 @@ def test_a_view_that_was_never_in_sight_prints_as_its_table(chromium_browser: Br
     with visit(chromium_browser, address) as seen:
         view = seen.page.locator(".llm-view").first
         view.scroll_into_view_if_needed()
-        seen.page.wait_for_function("() => !document.querySelector('[data-pending]')")
+        loaded = "view => !('pending' in view.dataset)"
+        seen.page.wait_for_function(loaded, arg=view.element_handle())
         seen.page.emulate_media(media="print")
         parts = [view.locator(".llm-frame"), view.locator(".llm-fallback")]
-        loaded = [part.is_visible() for part in parts]
+        shown = [part.is_visible() for part in parts]
         view.evaluate("view => { view.dataset.pending = ''; }")
-        assert (loaded, [part.is_visible() for part in parts]) == ([True, False], [False, True])
+        assert (shown, [part.is_visible() for part in parts]) == ([True, False], [False, True])
 
 
 def paper_faults(page: Page) -> list[str]:

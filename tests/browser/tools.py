@@ -281,6 +281,15 @@ def _answers(view: Locator, control: Locator) -> bool:
     return True
 
 
+def load_views(page: Page) -> None:
+    """Bring every view that is not folded away into sight, and wait until it has its data."""
+    for view in page.locator(".llm-view").all():
+        if view.is_visible():
+            view.scroll_into_view_if_needed()
+            loaded = "view => !('pending' in view.dataset)"
+            page.wait_for_function(loaded, arg=view.element_handle())
+
+
 def keyboard_faults(page: Page) -> list[str]:
     """Press Tab through the page: everything that can be seen is reached, seen, and left again."""
     expected = page.evaluate(_MARK_FOCUSABLE)
