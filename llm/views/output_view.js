@@ -175,8 +175,7 @@ class OutputView {
   row({ id, label, p: base, truth }) {
     const { chances, state, frame } = this;
     const filter = state.shown ? chances.cut(id) : null;
-    const shown = truth || !this.truth?.size ? truth : 0;
-    return { id, label, base, truth: shown, p: state.shown ? chances.final[id] : null, cut: filter && frame.named("slider", filter) };
+    return { id, label, base, truth: this.truth?.size ? truth : null, p: state.shown ? chances.final[id] : null, cut: filter && frame.named("slider", filter) };
   }
 
   drawKeys() {
