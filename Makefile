@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON := .venv/bin/python
 SITE := _build/html
 UNIT := $(PYTHON) -m pytest -q -n 2 --dist loadfile
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval_sanitize.cfg
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 # What quick leaves out: the longest files, and those that load the transformers library.
 LONG := $(addprefix --ignore=tests/test_,tokenization.py checks_tokenization.py model.py huggingface.py generation.py output.py embeddings.py)
 BUILD := .venv/bin/jupyter-book build . -n -W --keep-going

@@ -125,7 +125,7 @@ def rotation_frequencies(
 def alibi_bias(
     n_heads: int, query_positions: int | Tensor, key_positions: Tensor | None = None
 ) -> Tensor:
-    """A penalty on distance for each head: −slope_h · |i − j|, added to the scores.
+    """A penalty on distance for each head: ``−slope_h · |i − j|``, added to the scores.
 
     Positions ``(…, T)`` and ``(…, S)`` give ``(…, H, T, S)``; an integer T stands for 0 … T − 1,
     and keys default to the queries. With H a power of two, head h (from 1) has slope 2^(−8h / H);

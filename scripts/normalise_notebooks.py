@@ -46,7 +46,7 @@ def is_bootstrap(cell: nbformat.NotebookNode) -> bool:
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
     """Run every cell from the top, as the site does, with ``folder`` as working directory."""
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
     client.execute()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import inside_chapters as chapters
 from docutils import nodes
 from inside_images import inline_diagrams
+from inside_reference import resolve_short_name
 from sphinx.application import Sphinx
 
 THEME = Path(__file__).parent / "inside"
@@ -48,6 +49,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-resolved", chapters.fold_deeper_sections)
     app.connect("doctree-resolved", chapters.wrap_tables)
     app.connect("doctree-resolved", inline_diagrams)
+    app.connect("missing-reference", resolve_short_name)
     app.connect("html-page-context", fill_in_page)
     app.connect("build-finished", finish_site)
     ours = int(source_digest(Path(__file__).parent)[:8], 16)  # another number: all is read again
