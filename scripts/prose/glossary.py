@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from prose.pages import Entry, Page
+from prose.pages import Block, Entry, Page
 from prose.words import TABLES
 
 _EXERCISE = re.compile(r"\d+\.")
@@ -21,6 +21,7 @@ def glossary(entries: list[Entry], chapters: list[Page]) -> Iterator[str]:
     for entry in entries:
         if not _places(entry, chapters):
             yield f"glossary: {entry.terms[0]!r} leads to no chapter"
+    yield from _early(entries, chapters)
     for one, other in pairwise([entry.terms[0] for entry in entries]):
         if _letters(one) >= _letters(other):
             yield f"glossary: {other!r} stands after {one!r}"
@@ -34,6 +35,28 @@ def first_bold(chapters: list[Page]) -> dict[str, str]:
             for term in map(_form, filter(_is_term, block.bold)):
                 places.setdefault(term, f"{page.path.name}#{block.section}")
     return places
+
+
+def _early(entries: list[Entry], chapters: list[Page]) -> Iterator[str]:
+    """Terms in the core of a chapter before the first to which their entry leads."""
+    names = [page.path.name for page in chapters]
+    for entry in entries:
+        known = [names.index(place.partition("#")[0]) for place in _places(entry, chapters)]
+        for page in chapters[: min(known, default=0)]:
+            for term in _used(entry, " ".join(block.text for block in _core(page))):
+                yield f"glossary: {term!r} stands in {page.path.name}, before its chapter"
+
+
+def _used(entry: Entry, text: str) -> Iterator[str]:
+    for term in entry.terms:
+        word = rf"(?<![\w-]){re.escape(term)}s?(?![\w-])"
+        if term.lower() not in TABLES["everyday"] and re.search(word, text, re.IGNORECASE):
+            yield term
+
+
+def _core(page: Page) -> Iterator[Block]:
+    blocks = takewhile(lambda block: block.section != "deeper", page.blocks)
+    return (block for block in blocks if block.kind not in ("image", "card"))
 
 
 def _is_term(bold: str) -> bool:

@@ -27,7 +27,9 @@ _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 @cache
 def misspelt() -> dict[str, str]:
     """Each wrong word of codespell's lists, and what it says instead."""
-    lines = (line for name in LISTS for line in (DICTIONARIES / name).read_text("utf-8").split("\n"))
+    lines = (
+        line for name in LISTS for line in (DICTIONARIES / name).read_text("utf-8").split("\n")
+    )
     pairs = (line.split("->") for line in lines if "->" in line)
     return {wrong: right for wrong, right in pairs if wrong not in TABLES["allowed"]}
 
@@ -35,7 +37,7 @@ def misspelt() -> dict[str, str]:
 def spelling(page: Page) -> Iterator[str]:
     """Words that are misspelt, American, or written with -ise."""
     for word in (word for block in page.blocks for word in _WORD.findall(block.text)):
-        if right := misspelt().get(word.lower()):
+        if right := misspelt().get(re.sub("[’']s$", "", word.lower())):
             yield f"spelling: {word!r}, not {right!r}?"
         elif _ISE.fullmatch(word) and not _KNOWN_ISE.fullmatch(word):
             yield f"spelling: {word!r} has -ise where this book has -ize"
