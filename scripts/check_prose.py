@@ -2,7 +2,7 @@
 
     python scripts/check_prose.py [folder of the repository]
 
-Read are the README, CONTRIBUTING, docs and every page in chapters. Code, formulas and citations
+Read are the README, CONTRIBUTING, docs, every page in chapters and the quizzes. Code, formulas and citations
 are no prose. What the rules allow stands in ``scripts/prose/words.toml``.
 """
 

@@ -219,6 +219,13 @@ def test_a_notebook_is_read_as_a_page(tmp_path):
     assert len(list(spelling(read))) == 1
 
 
+def test_a_quiz_is_read_as_a_page(tmp_path):
+    path = tmp_path / "one.quiz.toml"
+    path.write_text('[[questions]]\ntext = "Which color?"\nchoices = ["Simply `color`", "b"]\n')
+    read = read_page(path)
+    assert len(list(spelling(read))) == len(list(filler(read))) == 1
+
+
 def test_a_repository_with_a_fault_fails(tmp_path, capsys):
     chapters = tmp_path / "chapters"
     chapters.mkdir()

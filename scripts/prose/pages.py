@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from myst_parser.parsers.mdit import create_md_parser
 EXTENSIONS = {"amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "substitution"}
 PARSER = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
 NOT_PROSE = "□"  # what stands in a text for code, a formula or a citation
-PLACES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "chapters/*.md", "chapters/*.ipynb")
+PLACES = ("*.md", "docs/**/*.md", "chapters/*.md", "chapters/*.ipynb", "llm/assets/*.quiz.toml")
 TRACK = '<span class="track '
 _BREAK = re.compile(r"</?(?:div|p|figure|figcaption|summary|details|ul|ol|li)\b[^>]*>|\n\s*\n")
 _QUOTED = {"blockquote_open": 1, "blockquote_close": -1}
@@ -66,12 +67,17 @@ def read_pages(root: Path) -> dict[Path, Page]:
 
 
 def read_page(path: Path) -> Page:
-    """One page, Markdown or notebook."""
+    """One page: Markdown, a notebook, or the questions of a quiz."""
     page, text = Page(path), path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
-        add_markdown(page, text)
-        return page
-    notebook = json.loads(text)
+    if path.suffix == ".ipynb":
+        _add_notebook(page, json.loads(text))
+    else:
+        for part in _strings(tomllib.loads(text)) if path.suffix == ".toml" else [text]:
+            add_markdown(page, part)
+    return page
+
+
+def _add_notebook(page: Page, notebook: dict) -> None:
     for said in _strings(notebook["metadata"].get("chapter", {})):
         page.blocks.append(Block("card", said, ""))
     for cell in notebook["cells"]:
@@ -80,13 +86,15 @@ def read_page(path: Path) -> Page:
             add_markdown(page, source)
         elif "bootstrap" not in cell["metadata"].get("tags", []):
             page.code += source + "\n"
-    return page
 
 
-def _strings(card: dict) -> Iterator[str]:
-    """What the card under the title says."""
-    for value in card.values():
-        yield from value if isinstance(value, list) else [value] * isinstance(value, str)
+def _strings(value: object) -> Iterator[str]:
+    """The texts in what a table of JSON or TOML holds."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
 
 
 def add_markdown(page: Page, text: str) -> None:
