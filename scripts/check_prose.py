@@ -2,8 +2,8 @@
 
     python scripts/check_prose.py [folder of the repository]
 
-Read are the README, CONTRIBUTING, docs, every page in chapters and the quizzes. Code, formulas and citations
-are no prose. What the rules allow stands in ``scripts/prose/words.toml``.
+Read are the README, CONTRIBUTING, docs, every page in chapters and the quizzes. Code, formulas and
+citations are no prose. What the rules allow stands in ``scripts/prose/words.toml``.
 """
 
 import re
