@@ -34,11 +34,12 @@ serve: environment ## serve the built site at http://127.0.0.1:8000
 lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
-lint: environment ## ruff, line budgets, the rules for chapters, the repository's address
+lint: environment ## ruff, line budgets, the rules for chapters and prose, the repository's address
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PYTHON) scripts/check_budget.py
 	$(PYTHON) scripts/check_chapters.py
+	$(PYTHON) scripts/check_prose.py
 	$(PYTHON) scripts/repository.py --check
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
