@@ -56,6 +56,12 @@ function setUpSearch() {
     event.preventDefault();
     open();
   });
+  // Sphinx looks for "#module-llm.model" as it stands, where the dot would begin a class.
+  if (typeof Search !== "undefined") {
+    const { htmlToText } = Search;
+    const escaped = (anchor) => anchor && `#${CSS.escape(anchor.slice(1))}`;
+    Search.htmlToText = (text, anchor) => htmlToText(text, escaped(anchor));
+  }
   // A page opened from a folder cannot read other pages for the extracts under each hit.
   if (location.protocol === "file:")
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
