@@ -114,6 +114,7 @@ def test_readable_soon_on_slow_4g(chromium_browser: Browser, gzip_server: str, p
     session.send("Network.emulateNetworkConditions", {"offline": False, **SLOW_4G})
     tab.add_init_script(_NOTE_TEXT)
     tab.goto(f"{gzip_server}/{page}", wait_until="load", timeout=60_000)
+    tab.wait_for_function("() => textSeen.h1 && textSeen.p")
     seen = tab.evaluate(
         "() => ({...textSeen, fcp: performance.getEntriesByName("
         "'first-contentful-paint')[0].startTime})"
