@@ -1,6 +1,6 @@
 """Measure again what chapters/claims.md says, or check that it says what the notebooks print.
 
-    python scripts/claims.py [CHAPTER …]    run these chapters, or all that rows name; print, compare
+    python scripts/claims.py [CHAPTER …]    run these chapters, or all of the rows; compare
     python scripts/claims.py --check        compare page, rows and committed outputs; run nothing
     python scripts/claims.py --write        make the page's table from rows and committed outputs
 
@@ -98,7 +98,7 @@ def rendered(row: dict, notebook: nbformat.NotebookNode) -> str:
     if row["section"] not in page.anchors:
         raise ValueError(f"{row['chapter']} has no section #{row['section']}")
     figure = row["figure"].format(**figures_of(row, notebook))
-    place = f"{page.headings[0]}, {page.headings[page.anchors.index(row['section'])]}"
+    place = f"{page.headings[0]}: {page.headings[page.anchors.index(row['section'])]}"
     link = f"[{place}]({row['chapter']}.ipynb#{row['section']})"
     verdict = re.sub(r"^(holds|contested|does not hold)", r"*\1*", row["verdict"])
     return f"| {row['claim']} | {verdict} | {figure} | {link} |"
