@@ -145,7 +145,9 @@ def write(root: Path = ROOT) -> list[str]:
     lines, faults = committed(root)
     path = root / "chapters/claims.md"
     table = "\n".join(HEAD + lines) + "\n"
-    text = re.sub(r"(?:^\|.*\n)+", lambda _: table, path.read_text(encoding="utf-8"), flags=re.M)
+    text = re.sub(
+        r"(?:^\|.*(?:\n|\Z))+", lambda _: table, path.read_text(encoding="utf-8"), flags=re.M
+    )
     path.write_text(text, encoding="utf-8")
     return faults
 
