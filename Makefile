@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help environment book serve lab quick test test-all lint notebooks weights screenshots bench clean
+.PHONY: help environment book serve lab quick test test-all lint notebooks claims weights screenshots bench clean
 
 PYTHON := .venv/bin/python
 SITE := _build/html
@@ -34,12 +34,14 @@ serve: environment ## serve the built site at http://127.0.0.1:8000
 lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
-lint: environment ## ruff, line budgets, the rules for chapters and prose, the repository's address
+lint: environment ## ruff, line budgets, the rules for chapters, prose and claims, the repository's address
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PYTHON) scripts/check_budget.py
 	$(PYTHON) scripts/check_chapters.py
 	$(PYTHON) scripts/check_prose.py
+	$(PYTHON) scripts/claims.py --check
+	$(PYTHON) scripts/coverage_table.py --check
 	$(PYTHON) scripts/repository.py --check
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
@@ -59,6 +61,9 @@ test-all: test ## test, and what takes minutes
 
 notebooks: environment ## execute the committed notebooks again and normalise them
 	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb
+
+claims: environment ## run the chapters again and compare every figure of the page of claims
+	@$(PYTHON) scripts/claims.py
 
 weights: environment ## train the models of the book, their films and tables again (two hours)
 	@$(PYTHON) scripts/train_weights.py
