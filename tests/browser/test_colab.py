@@ -27,6 +27,12 @@ VIEWS = [  # a line for each, as in a cell; what is typed or pressed first must 
     'TokenizerView("The cat sat on the mat.")',
     'TrainingFilmView("storyteller")',
     'Quiz("tokenization")',
+    "Playground()",
+    "AttentionView()",
+    "OutputView()",
+    "BlockView()",
+    "EmbeddingView()",
+    "PositionView()",
 ]
 COLAB = {  # of constraints-colab.txt, with the torch of .venv
     name: version
