@@ -180,7 +180,7 @@ def main(arguments: list[str]) -> int:
     names = arguments or list(dict.fromkeys(row["chapter"] for row in read_rows(ROOT)))
     for row, figure, wrong in measured_again(ROOT, names):
         failed += bool(wrong)
-        mark = "differs: " + "; ".join(wrong) if wrong else "as on the page"
+        mark = "differs: " + "; ".join(wrong) if wrong else "agrees"
         cell = f"{row['chapter']}: {row['cell']}"
         print(row["claim"], cell, row["verdict"], figure, mark, sep="\n    ", flush=True)
     return int(bool(failed))
