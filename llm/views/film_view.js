@@ -101,7 +101,7 @@ class FilmView {
 
   /** State from the address; where it holds a sentence, the page leaps to that. */
   arrive(state) {
-    this.leap = "sentence" in state;
+    this.leap = Boolean(state.sentence);
     this.apply(state);
   }
 

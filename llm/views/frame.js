@@ -107,14 +107,16 @@ export class Frame {
     if (text) this.announce(text);
   }
 
-  /** Call `apply` with the state in the address, now and whenever it changes. */
+  /** Call `apply` with the state at the start and then with what the address names, now and whenever it changes. */
   onAddress(apply) {
+    const start = { ...this.state };
     let origin = null;
     const show = () => this.root.scrollIntoView();
     const follow = (leap) => {
       const [name, query] = split(location.hash);
       const here = name === this.address && this.root.isConnected;
       if (here) {
+        apply(start);
         apply(Object.fromEntries(new URLSearchParams(query)));
         leap();
       }

@@ -71,7 +71,8 @@ def folder(tmp_path_factory) -> Path:
         query = (
             "text=Once+there+was&amp;layer=1&amp;head=3&amp;query=2&amp;stage=scaled&amp;off=1.3"
         )
-        link = f'<p><a href="#attention?{query}">see</a></p><div style="height:90rem"></div>'
+        link = f'<p><a href="#attention?{query}">see</a> '
+        link += '<a href="#attention?layer=2">look</a></p><div style="height:90rem"></div>'
         (folder / "twice.html").write_text(HEAD + link + html + html, "utf-8")
         for view in (tiny(), grouped()):
             (folder / f"{view.model.name}.html").write_text(HEAD + view.html(), "utf-8")
@@ -452,6 +453,12 @@ def test_state_comes_from_a_link_in_prose_and_two_views_are_apart(chromium_brows
         assert first.locator("input[value=scaled]").is_checked()
         assert first.locator(".llm-off").inner_text() == "1.3"
         assert first.locator(".llm-look[aria-selected=true]").inner_text() == "there"
+        page.get_by_role("link", name="look").click()  # it names the layer; the rest is as at first
+        page.wait_for_function(
+            "text => document.querySelector('textarea').value === text", arg=STORIES[0]
+        )
+        assert first.locator(".llm-map[aria-selected=true]").inner_text() == "2.4"
+        assert first.locator("input[value=weights]").is_checked()
         page.locator("#llm-attention-2").scroll_into_view_if_needed()
         page.wait_for_selector("#llm-attention-2 .llm-look")
         second = page.locator("#llm-attention-2")

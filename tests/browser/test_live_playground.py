@@ -623,7 +623,7 @@ def test_typed_text_is_never_markup(page, model):
     put(page, model=model, prompt=HOSTILE)
     page.wait_for_function("n => document.querySelectorAll('.llm-strip-token').length > n", arg=9)
     for stage in range(9):
-        put(page, stage=stage)
+        put(page, model=model, prompt=HOSTILE, stage=stage)
         assert page.locator(".llm-view img, .llm-view iframe").count() == 0
         assert said(page, ".llm-strip").count("\u202e") == 0
         assert said(page, ".llm-scene").count("\u202e") == 0
