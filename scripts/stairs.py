@@ -1,8 +1,9 @@
-"""When is copying learned? ``python scripts/stairs.py``: heads and rates on a small world.
+"""When is copying learned? ``python scripts/stairs.py``: layers, heads and rates, a small world.
 
-The model is that of the chapter on training: two layers of width 64, stories of one event from the
-first six words of each list, 800 steps of 16 stories. A row is one run: how many of the names, and
-of the closing questions, were right at the end, and after which step nine in ten names were.
+The model is that of the chapter on training, of width 64, with two layers or one. Stories have one
+event and the first six words of each list; a run is 800 steps of 16 stories. A row is one run: how
+many of the names, and of the closing questions, were right at the end, and after which step nine in
+ten names were.
 """
 
 from dataclasses import replace
@@ -21,8 +22,10 @@ from llm.story_words import WORDS
 from llm.training import IGNORE, Trainer
 
 RESULTS = ASSETS / "stairs.csv"
-HEADS, RATES, SEEDS = (2, 4, 8), (0.01, 0.03), (0, 1, 2)
-SIZES = {"max_seq_len": 64, "d_model": 64, "n_layers": 2, "rope_theta": 100.0}
+SETTINGS = [(2, heads, rate) for heads in (2, 4, 8) for rate in (0.01, 0.03)]
+SETTINGS += [(1, 8, 0.03), (1, 1, 0.03)]  # layers, heads, rate
+SEEDS = (0, 1, 2)
+SIZES = {"max_seq_len": 64, "d_model": 64, "rope_theta": 100.0}
 TRAINING = TrainConfig(steps=800, batch_size=16, warmup=50, eval_every=800)
 
 
@@ -32,18 +35,19 @@ def main() -> None:
     tokenizer = data.story_tokenizer(corpus)
     table = data.pad_rows([data.story_ids(tokenizer, d) for d in corpus.documents], IGNORE)
     rows = [
-        run(heads, rate, seed, tokenizer, table, held_out(corpus, 100))
-        for heads in HEADS
-        for rate in RATES
+        run(*setting, seed, tokenizer, table, held_out(corpus, 100))
+        for setting in SETTINGS
         for seed in SEEDS
     ]
     save_table(RESULTS, rows)
 
 
-def run(n_heads: int, rate: float, seed: int, tokenizer, table, test) -> dict:
+def run(n_layers: int, n_heads: int, rate: float, seed: int, tokenizer, table, test) -> dict:
     """One training, looked at every 50 steps."""
     seed_everything(seed)
-    fields = LLAMA_STYLE | SIZES | {"n_heads": n_heads, "tie_embeddings": True}
+    fields = (
+        LLAMA_STYLE | SIZES | {"n_layers": n_layers, "n_heads": n_heads, "tie_embeddings": True}
+    )
     config = ModelConfig(**fields, vocab_size=len(tokenizer.vocab))
     model = Transformer(config).to(default_device())
     names: dict[int, float] = {}
@@ -58,7 +62,8 @@ def run(n_heads: int, rate: float, seed: int, tokenizer, table, test) -> dict:
     trainer = Trainer(model, table[:-500], table[-500:], settings, [watch])
     trainer.progress = False
     last = trainer.fit().rows[-1]
-    found = {"heads": n_heads, "rate": rate, "seed": seed, "names": round(names[800], 3)}
+    found = {"layers": n_layers, "heads": n_heads, "rate": rate, "seed": seed}
+    found["names"] = round(names[800], 3)
     learned = next((step for step, share in names.items() if share >= 0.9), "")
     found |= {"step": learned, "owner": last["owner"], "kl": round(last["kl"], 4)}
     print(found, flush=True)
