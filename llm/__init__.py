@@ -46,11 +46,12 @@ _MODULES = {
     "pretrained": "load",
     "interpretability": "HeadScores head_scores",
     "films": "Film",
-    "live": "live_training",
+    "views.live_training": "live_training",
     "probes": "Probe trace",
     "device": "default_device seed_everything",
 }
-_SUBMODULES = {"checks", "data", "plots", "runs", "stories", "style", "views", *_MODULES}
+_SUBMODULES = {"checks", "data", "plots", "runs", "stories", "style"}
+_SUBMODULES |= {module.partition(".")[0] for module in _MODULES}
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = sorted(_HOME)

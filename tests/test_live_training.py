@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 from llm import GPT, CharTokenizer, History, TrainConfig, Trainer, live_training
 from llm import data as corpora
-from llm.live import LiveTraining
+from llm.views.live_training import LiveTraining
 from llm.training import IGNORE
 
 ROOT = Path(__file__).parent.parent
