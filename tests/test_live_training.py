@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 
 from llm import GPT, CharTokenizer, History, TrainConfig, Trainer, live_training
 from llm import data as corpora
-from llm.views.live_training import LiveTraining
 from llm.training import IGNORE
+from llm.views.live_training import LiveTraining
 
 ROOT = Path(__file__).parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
