@@ -1,7 +1,11 @@
 """The words of the stories: names from several cultures, things, places, animals, feelings."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).parent / "assets" / "story_words.toml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,100 +51,13 @@ def _first(words, n: int):
     return dict(list(words.items())[:n]) if isinstance(words, Mapping) else words[:n]
 
 
-CASTLES = ("castle", "palace", "tower", "fortress", "hall", "mansion", "chapel", "court")
-WORKSHOPS = ("bakery", "mill", "shop", "library", "harbour", "stable", "kitchen", "museum")
-PLAYGROUNDS = ("school", "park", "yard", "loft", "treehouse", "street", "sandpit", "meadow")
+def _read() -> Words:
+    """All words of the book's stories, from ``assets/story_words.toml``."""
+    table = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    places, roles = table.pop("places"), table.pop("roles")
+    roles = {role: (who, verb, tuple(places[at])) for role, (who, verb, at) in roles.items()}
+    lists = {name: tuple(w) if isinstance(w, list) else w for name, w in table.items()}
+    return Words(**lists, roles=roles)
 
-WORDS = Words(
-    she=tuple(
-        "Mia Amara Yuki Leila Priya Ingrid Rosa Nadia Zuri Mei Freya Hana Sofia Aisha Tala "
-        "Esme Lucia Wanjiru Anouk Sita".split()
-    ),
-    he=tuple(
-        "Tom Omar Kofi Ravi Jin Lars Diego Ivan Noah Sami Chen Emeka Hugo Arjun Yusuf Kai "
-        "Mateo Anton Bilal Tariq".split()
-    ),
-    roles={
-        "king": ("He", "ruled", CASTLES),
-        "queen": ("She", "ruled", CASTLES),
-        "prince": ("He", "lived", CASTLES),
-        "princess": ("She", "lived", CASTLES),
-        "man": ("He", "worked", WORKSHOPS),
-        "woman": ("She", "worked", WORKSHOPS),
-        "boy": ("He", "played", PLAYGROUNDS),
-        "girl": ("She", "played", PLAYGROUNDS),
-    },
-    colours=tuple(
-        "red blue green yellow white black pink purple scarlet golden silver grey".split()
-    ),
-    things=tuple(
-        "kite ball hat cup lamp drum boat book bell key box coin flute mask ring rope scarf shoe "
-        "spoon star sword wheel basket candle mirror ladder whistle violin".split()
-    ),
-    finds=tuple(
-        "garden forest cave barn well drawer cellar pond ditch cupboard hedge hollow market valley "
-        "desert tunnel quarry orchard swamp canyon".split()
-    ),
-    pets=tuple("cat dog kitten puppy parrot hen duck goat rabbit hamster pony goose".split()),
-    seats=tuple("mat chair rug sofa bed bench table stool cushion blanket pillow step".split()),
-    coats=tuple("brown old young small big thin wild shy quick lazy gentle".split()),
-    animals={
-        "fox": "foxes",
-        "bear": "bears",
-        "wolf": "wolves",
-        "hare": "hares",
-        "stag": "stags",
-        "badger": "badgers",
-        "otter": "otters",
-        "squirrel": "squirrels",
-        "hedgehog": "hedgehogs",
-        "tiger": "tigers",
-        "monkey": "monkeys",
-        "beaver": "beavers",
-    },
-    landmarks={
-        "tree": "trees",
-        "house": "houses",
-        "rock": "rocks",
-        "tent": "tents",
-        "fence": "fences",
-        "statue": "statues",
-        "bush": "bushes",
-        "wall": "walls",
-        "gate": "gates",
-        "well": "wells",
-    },
-    ways=tuple("road river bridge field stream path railway square canal lawn track alley".split()),
-    feelings={
-        "sad": "cried",
-        "happy": "laughed",
-        "angry": "shouted",
-        "tired": "slept",
-        "hungry": "ate",
-        "thirsty": "drank",
-        "afraid": "hid",
-        "cold": "shivered",
-        "bored": "yawned",
-        "proud": "bowed",
-        "late": "ran",
-        "lonely": "wept",
-        "curious": "peeped",
-        "brave": "jumped",
-    },
-    meetings={
-        "waved": "to",
-        "sang": "to",
-        "talked": "to",
-        "listened": "to",
-        "wrote": "to",
-        "danced": "with",
-        "walked": "with",
-        "argued": "with",
-        "cooked": "with",
-        "looked": "at",
-        "smiled": "at",
-        "pointed": "at",
-        "nodded": "to",
-        "played": "with",
-    },
-)
+
+WORDS = _read()
