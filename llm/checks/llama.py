@@ -44,7 +44,11 @@ def check_to_half(to_half: Callable[..., Tensor], seed: int = 0) -> Passed:
 def check_count_params(count_params: Callable[[dict], int], seed: int = 0) -> Passed:
     """Check ``count_params(config)`` for small configurations in Hugging Face's names."""
     random = Random(seed)
-    configs = [_config(random, "group"), _config(random, "tied"), _config(random, "wide")]
+    configs = [
+        known.config_of(random, "group"),
+        known.config_of(random, "tied"),
+        known.config_of(random, "wide"),
+    ]
     cases = [(config,) for config in configs]
     return check_function(count_params, known.count_params, known.COUNT_PARAMS_BUGS, cases)
 
@@ -72,20 +76,3 @@ class _Whole(int):
 def _randn(random: Random, *size: int) -> Tensor:
     generator = torch.Generator().manual_seed(random.randrange(10**6))
     return torch.randn(size, generator=generator)
-
-
-def _config(random: Random, kind: str) -> dict:
-    """A configuration: grouped heads; tied, with a key and value for each head; wide heads."""
-    key_heads, head_dim = random.randint(2, 3), random.choice([4, 6])
-    heads = (4 if kind == "tied" else 2) * key_heads
-    config = {
-        "vocab_size": random.randint(50, 90),
-        "hidden_size": heads * head_dim,
-        "num_hidden_layers": random.randint(2, 4),
-        "num_attention_heads": heads,
-        "intermediate_size": random.randint(60, 90),
-        "tie_word_embeddings": kind == "tied",
-    }
-    if kind != "tied":
-        config["num_key_value_heads"] = key_heads
-    return config | ({"head_dim": head_dim + 2} if kind == "wide" else {})

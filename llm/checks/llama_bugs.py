@@ -5,6 +5,7 @@ hold the bugs: a sentence, and a function that has the bug, which is mostly one 
 """
 
 from functools import partial
+from random import Random
 
 import torch
 from torch import Tensor
@@ -93,6 +94,23 @@ TO_HALF_BUGS = {
         order=lambda w: _cat([w[..., 0::2], w[..., 1::2]], -1)
     ),
 }
+
+
+def config_of(random: Random, kind: str) -> dict:
+    """A configuration: grouped heads; tied, with a key and value for each head; wide heads."""
+    key_heads, head_dim = random.randint(2, 3), random.choice([4, 6])
+    heads = (4 if kind == "tied" else 2) * key_heads
+    config = {
+        "vocab_size": random.randint(50, 90),
+        "hidden_size": heads * head_dim,
+        "num_hidden_layers": random.randint(2, 4),
+        "num_attention_heads": heads,
+        "intermediate_size": random.randint(60, 90),
+        "tie_word_embeddings": kind == "tied",
+    }
+    if kind != "tied":
+        config["num_key_value_heads"] = key_heads
+    return config | ({"head_dim": head_dim + 2} if kind == "wide" else {})
 
 
 def count_params(

@@ -76,7 +76,7 @@ class SwitchView {
     const same = figure === "loss" ? frame.data.chance : 0;
     const right = now < old - same ? 0 : now > old + same ? 2 : 1;
     const turned = frame.t(this.on.includes(name) ? "turned_on" : "turned_off", { name: frame.t(`switch_${name}`) });
-    const answers = ["less", "same", "more"].map((key) => frame.t(figure === "loss" ? `loss_${key}` : key));
+    const answers = ["less", "same", "more"].map((key) => (figure === "loss" ? frame.t(`loss_${key}`) : frame.t(`count_${key}`)));
     this.prediction.element.hidden = false;
     this.prediction.ask(`${turned} ${frame.t(`ask_${figure}`)}`, answers, (chosen) => {
       this.prediction.close(right);
@@ -119,9 +119,9 @@ class SwitchView {
   /** A line of the model, as GPT has it, and if the switch is turned as LLaMA has it. */
   line(name, turned) {
     const [H, kv, D] = this.size.heads;
-    const text = (key) => this.frame.t(`${key}_${name}`, { H: String(H), kv: String(kv), D: String(D) });
-    const old = h(turned ? "del" : "span", {}, h("code", {}, text("gpt")));
-    const now = turned ? [" ", h("ins", {}, h("code", {}, text("llama")))] : [];
+    const heads = { heads: String(H), shared: String(kv), size: String(D) };
+    const old = h(turned ? "del" : "span", {}, h("code", {}, this.frame.t(`gpt_${name}`, heads)));
+    const now = turned ? [" ", h("ins", {}, h("code", {}, this.frame.t(`llama_${name}`, heads)))] : [];
     return [h("dt", {}, this.frame.t(`switch_${name}`)), h("dd", {}, old, ...now)];
   }
 
@@ -135,7 +135,7 @@ class SwitchView {
     const { frame, state, on } = this;
     const [gpt, yours] = [this.costs([]), this.costs(on)];
     const rows = FIGURES.map((figure, at) => [
-      frame.t(figure, { context: this.size.context }), this.shown(at, gpt[at]),
+      frame.t(`figure_${figure}`), this.shown(at, gpt[at]),
       ...(state.shown ? [this.shown(at, yours[at]), this.difference(at, gpt[at], yours[at])] : ["?", "?"]),
     ]);
     const caption = frame.t("figures_caption", { size: frame.t(`size_${state.size}`), n: on.length });

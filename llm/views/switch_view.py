@@ -23,7 +23,7 @@ SIZES = {  # a GPT of each size, the width of SwiGLU where it is published, the 
     ),
 }
 HEADS = {"small": 4, "gpt2": 12, "llama2_70b": 64}
-NUMBERS = ("params", "flops", "kv_bytes")
+FIGURES = ("params", "flops", "kv_bytes", "loss")
 
 
 class SwitchView(View):
@@ -65,7 +65,7 @@ class SwitchView(View):
             gpt = config_of(name, ())
             heads = [gpt.n_heads, config_of(name, ("heads",)).n_kv_heads, gpt.head_dim]
             rows = [[*costs(name, on), measured(name, on)] for on in _ways()]
-            sizes.append({"name": name, "context": gpt.max_seq_len, "heads": heads, "rows": rows})
+            sizes.append({"name": name, "heads": heads, "rows": rows})
         state = {"size": self.size, "on": ",".join(self.on), "shown": 1}
         return {"state": state, "switches": list(SWITCHES), "sizes": sizes, "chance": chance()}
 
@@ -76,7 +76,7 @@ class SwitchView(View):
     def fallback(self) -> str:
         """The same as a table."""
         words = strings(self.name)
-        head = tuple(words[key] for key in ("column_on", *NUMBERS, "loss"))
+        head = (words["column_on"], *(words[f"figure_{name}"] for name in FIGURES))
         caption = words["table_caption"].format(size=words[f"size_{self.size}"])
         return f'<p class="llm-question">{words["question"]}</p>' + _table(
             caption, head, self._rows()
