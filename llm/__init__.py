@@ -39,6 +39,7 @@ _MODULES = {
     "generation": "generate stream",
     "initialization": "initialize",
     "model": "GPT Llama SimpleLLM Transformer",
+    "llama": "MixtureOfExperts convert_rope switch",
     "training": "Trainer cosine_schedule evaluate get_batch",
     "history": "History",
     "optimizers": "SGD Adam AdamW",

@@ -300,6 +300,25 @@ def norm_places(runs: Sequence[Mapping[str, str]]) -> Figure:
     return figure
 
 
+def switch_effects(changes: Mapping[str, Sequence[float]], chance: float) -> Figure:
+    """What each switch did to the loss: a dot for each pair of runs, a diamond for their mean.
+
+    ``chance`` is how far two runs typically are apart that differ in their seed alone: shaded.
+    """
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.2))
+        axes = figure.add_subplot(xlabel="change of the loss when it is turned (nats a word)")
+        axes.axvspan(-chance, chance, color=MUTED["light"], alpha=0.2, linewidth=0)
+        for y, values in enumerate(changes.values()):
+            axes.plot(values, [y] * len(values), "o", color=MARKS["q"], alpha=0.35, markersize=5)
+            axes.plot(mean(values), y, "D", color=MARKS["k"], markersize=8)
+        axes.set_yticks(range(len(changes)), list(changes))
+        axes.invert_yaxis()
+    told = (f"{name} {mean(values):+.3f}" for name, values in changes.items())
+    figure.description = f"Mean change of the loss: {', '.join(told)}; chance {chance:.3f}"
+    return figure
+
+
 def stream_sum(token: str, rows: Sequence[tuple[str, float, str]]) -> Figure:
     """What each part of a model adds to the vector of ``token``: (part, length, word it favours).
 

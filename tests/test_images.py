@@ -10,7 +10,7 @@ from llm import ModelConfig, gpt2_tokenizer, style
 
 FOLDER = Path(__file__).parents[1] / "images"
 SVG = "{http://www.w3.org/2000/svg}"
-NAMES = ["pipeline", "attention", "block", "gpt-and-llama", "kv-cache"]
+NAMES = ["pipeline", "attention", "block", "gpt-and-llama", "kv-cache", "kv-groups"]
 PALETTE = dict(re.findall(r"--llm-([a-z-]+): (#[0-9a-fA-F]{6});", style.css_variables("light")))
 PAINT = ("fill", "stroke", "color", "stop-color")
 SENTENCE = "The cat sat on the mat"
@@ -134,3 +134,14 @@ def test_gpt_and_llama_differ_as_the_presets_do():
 def test_the_mask_crosses_out_what_comes_after():
     crosses = [p.get("d") for p in root_of("attention").iter(f"{SVG}path")]
     assert max(d.count("m0-6l-6 6") for d in crosses if d) == 6 * 5 // 2
+
+
+def test_the_groups_are_those_of_attention():
+    root = root_of("kv-groups")
+    drawn = [
+        len(g.findall(f"{SVG}rect"))
+        for g in root.iter(f"{SVG}g")
+        if g.find(f"{SVG}rect") is not None
+    ]
+    assert drawn == [4, 2 * 4, 4, 2 * 2, 4, 2 * 1]  # queries, then keys and values
+    assert [t for t in texts("kv-groups") if t.startswith("Q")] == 3 * [f"Q {i}" for i in range(4)]

@@ -19,6 +19,7 @@ from llm import (
     initialize,
     trace,
 )
+from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
 from llm.model import Transformer
 from llm.output import (
     cross_entropy,
@@ -150,7 +151,7 @@ def test_bad_quizzes_are_named(tmp_path):
     (tmp_path / "bad.toml").write_text("[[question]]\ntext = 'x'\n")
     for sources, words in {
         (): "a quiz needs a question",
-        ("cooking",): "layer_block, output, tokenization, training",
+        ("cooking",): "layer_block, llama, output, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -372,6 +373,56 @@ def turned_scores() -> dict[str, torch.Tensor]:
     }
     assert set(found) == set(Quiz("attention").questions[2].choices)
     return found | {"nothing": scores(places)}
+
+
+def test_answers_on_gpt_and_llama():
+    head, grown, positions, shares, order, _ = answers("llama")
+    assert torch.arange(6).repeat_interleave(4)[17] == head and torch.arange(6).repeat(4)[17] == 5
+    gpt = ModelConfig.gpt2()
+    changed = gpt.replace(position="rope", tie_embeddings=False)
+    assert changed.n_params() - gpt.n_params() == grown
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "n_layers": 2, "n_heads": 4, "position": "rope", "norm": "rmsnorm"}
+    sizes |= {"bias": False, "n_kv_heads": 2}
+    model = Transformer(ModelConfig(50, **sizes)).eval()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+
+    def changes(config: ModelConfig, weights=lambda name, w: w) -> list[bool]:
+        other = Transformer(config).eval()
+        other.load_state_dict({n: weights(n, w) for n, w in model.state_dict().items()})
+        ids = torch.arange(10)[None]
+        return ((other(ids) - model(ids)).abs().amax(-1)[0] > 1e-3).tolist()
+
+    def tiled(name, w):  # the key heads 0 0 1 1 as 0 1 0 1, with a key for each query
+        return w.unflatten(0, (2, -1)).repeat(2, 1, 1).flatten(0, 1)
+
+    def repeated(name, w):
+        return w.unflatten(0, (2, -1)).repeat_interleave(2, 0).flatten(0, 1)
+
+    full = model.config.replace(n_kv_heads=4)
+    keys = ("k_proj.weight", "v_proj.weight")
+    assert not any(changes(full, lambda n, w: repeated(n, w) if n.endswith(keys) else w))
+    assert {
+        "RoPE pairs features in the other layout": changes(
+            model.config.replace(rope_layout="interleaved")
+        )[0],
+        "The base `rope_theta` is not that of the model": changes(
+            model.config.replace(rope_theta=100.0)
+        )[0],
+        "The epsilon of the norms is too large": changes(model.config.replace(norm_eps=0.1))[0],
+        "Key heads are tiled in place of repeated": changes(
+            full, lambda n, w: tiled(n, w) if n.endswith(keys) else w
+        )[0],
+    } == {choice: choice not in positions for choice in Quiz("llama").questions[2].choices}
+
+    many = ModelConfig(10, d_model=4096, n_layers=32, n_heads=32)
+    few = many.replace(n_kv_heads=8)
+    assert kv_bytes_per_token(many) == 4 * kv_bytes_per_token(few)
+    scores = [flops_per_token(c, 9) - flops_per_token(c, 0) for c in (many, few)]
+    assert scores[0] == scores[1] and shares == {"a quarter of the cache, all of the scores"}
+    assert order == {" ".join(map(str, rope_order(6, "half").tolist()))}
 
 
 def test_answers_on_the_layer_block():

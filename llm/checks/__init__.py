@@ -22,6 +22,12 @@ from llm.checks.layer_block import (
     check_layer_norm,
     check_rms_norm,
 )
+from llm.checks.llama import (
+    check_count_params,
+    check_mix,
+    check_share_heads,
+    check_to_half,
+)
 from llm.checks.output import (
     check_cross_entropy,
     check_next_token_loss,
@@ -53,6 +59,7 @@ __all__ = [
     "check_cosine_schedule",
     "check_cosines",
     "check_count_pairs",
+    "check_count_params",
     "check_cross_entropy",
     "check_decode",
     "check_embedding",
@@ -63,15 +70,18 @@ __all__ = [
     "check_layer_norm",
     "check_merge",
     "check_merge_heads",
+    "check_mix",
     "check_multi_head",
     "check_next_token_loss",
     "check_one_hot",
     "check_rms_norm",
     "check_rope",
     "check_sampling",
+    "check_share_heads",
     "check_sinusoidal",
     "check_softmax",
     "check_split_heads",
+    "check_to_half",
     "check_train",
     "check_train_step",
 ]
