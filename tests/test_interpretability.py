@@ -1,10 +1,12 @@
 """Looking inside, held to the model's own logits, to weights set by hand, and to built heads."""
 
+import csv
+
 import pytest
 import torch
 from torch.testing import assert_close
 
-from llm import trace
+from llm import data, load, trace
 from llm.interpretability import (
     attribution,
     fit_probe,
@@ -18,6 +20,7 @@ from llm.interpretability import (
     replace_heads,
     text_head_scores,
 )
+from llm.pretrained import ASSETS
 
 STYLES = [
     {},
@@ -194,7 +197,7 @@ def test_attribution_agrees_with_a_sum_worked_by_hand(tiny):
     brought = attribution(model, acts, 5)
     r = 12.5**0.5  # √((9 + 16) / 2)
     wanted = {"embedding": (10 + 2) / r, "0.0": 0.0, "0.ffn": (20 + 6) / r}
-    assert {name: round(float(b[0, 0]), 4) for name, b in brought.items()} == {
+    assert {name: round(b[0, 0].item(), 4) for name, b in brought.items()} == {
         name: round(value, 4) for name, value in wanted.items()
     }
 
@@ -299,6 +302,46 @@ def test_pairs_that_cannot_be_compared_are_refused(tiny):
         patch_effects(model, ids, ids[:, 1:], lead, ["embeddings"])
     with pytest.raises(ValueError, match="the same|for both texts"):
         patch_effects(model, ids, ids, lead, ["embeddings"])
+
+
+# The table of all heads
+
+
+def test_the_table_of_the_storytellers_heads_holds_what_the_book_says():
+    with open(ASSETS / "head_effects.csv") as file:
+        whole, *rows = csv.DictReader(file)
+    assert [*whole] == [*"how layer head loss pronoun name colour object owner action".split()]
+    assert all(float(whole[kind]) == 1 for kind in [*whole][4:])
+    table = {(r["how"], f"{r['layer']}.{r['head']}"): r for r in rows}
+    assert len(table) == len(rows) == 2 * 48
+    for how in ("zero", "mean"):
+        for kind, head in {
+            "colour": "0.8",
+            "object": "0.10",
+            "owner": "2.4",
+            "action": "3.6",
+        }.items():
+            shares = {name: float(r[kind]) for (h, name), r in table.items() if h == how}
+            assert min(shares, key=shares.get) == head and shares[head] < 0.7
+            assert sorted(shares.values())[1] > 0.9
+    assert abs(float(table["zero", "1.1"]["loss"])) < 0.001
+    assert float(table["zero", "0.1"]["loss"]) > 2 * float(table["mean", "0.1"]["loss"])
+
+
+def test_a_row_of_the_table_measured_again():
+    """Two stories, by a road of its own: the head's columns of the weights are set to 0."""
+    model, tokenizer = load("storyteller")
+    with torch.no_grad():
+        model.blocks[0].attention.out_proj.weight[:, 64:72] = 0  # head 0.8
+    corpus, right = data.stories(12, seed=11), []
+    for text in corpus.documents:
+        ids = data.story_ids(tokenizer, text)
+        with torch.no_grad():
+            best = model(torch.tensor([ids[:-1]]))[0].argmax(-1).tolist()
+        for t, told in enumerate(corpus.told(text)):
+            if told.kind == "colour" and len(told.options) == 1:
+                right.append(best[t] == ids[t + 1])
+    assert len(right) > 20 and sum(right) / len(right) < 0.25
 
 
 # Probes and memories
