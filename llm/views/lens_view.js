@@ -153,7 +153,7 @@ class LensView {
     this.saysTitle.textContent = frame.t("says_title", { ...shown, place: placeName(frame, state.place) });
     const chances = reading.chancesAtPlace(state.place, token);
     this.words.replaceChildren(...sorted(chances).slice(0, LISTED).map((i) =>
-      button(frame.t("word_option", { word: isolate(this.word(i)), p: percent(chances[i]) }), () => this.pick(i), { "aria-pressed": i === id })));
+      button(frame.t("word_option", { word: isolate(this.word(i)), p: percent(chances[i]) }), () => this.pick(i), { "aria-pressed": String(i === id) })));
     this.saysLegend.textContent = frame.t("says_legend", shown);
     this.sharesTitle.textContent = frame.t("shares_title", shown);
     const shares = reading.shares(id, token);
