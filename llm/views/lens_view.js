@@ -136,7 +136,7 @@ class LensView {
   /** The word that is taken apart: the chosen one, or what the whole model puts first. */
   get id() {
     const chances = this.whole.chancesAt(this.token);
-    const named = this.state.word ? Array.from(chances.keys()).find((id) => this.word(id) === this.state.word) : undefined;
+    const named = this.state.word ? sorted(chances).find((id) => this.word(id) === this.state.word) : undefined;
     return named ?? likeliest(chances);
   }
 

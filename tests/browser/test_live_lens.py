@@ -132,7 +132,7 @@ def test_a_model_of_one_s_own_with_biases_and_shared_keys(chromium_browser, fold
 def test_a_prediction_comes_before_the_answer(page):
     assert "With all heads, the model says Tom" in said(page, STATUS)
     page.locator(".llm-lens-share", has_text=re.compile(r"^\s*2\.4")).click()
-    assert "Which word then comes first at ?" in said(page, ".llm-predict")
+    assert "Which word then comes first after “?”?" in said(page, ".llm-predict")
     page.locator(".llm-predict button", has_text="still").click()
     assert "You said still Tom. It is Bilal." in said(page, ".llm-predict")
     assert "Without 2.4: Bilal with 22.5 %." in said(page, STATUS)
