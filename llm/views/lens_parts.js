@@ -67,7 +67,7 @@ export class SharePart {
     this.list = h("div", { class: "llm-lens-heads", role: "listbox", "aria-label": frame.t("heads_label") });
     const select = (i) => this.heads[i] !== this.chosen && choose(this.heads[i]);
     roving(this.list, { select, hover: () => {}, columns: () => this.columns });
-    this.others = h("dl", { class: "llm-lens-others" });
+    this.others = h("div", { class: "llm-lens-others" });
     this.legend = h("p", { class: "llm-legend" });
     this.element = h("div", { class: "llm-column" }, h("div", { class: "llm-lens-scroll" }, this.list), this.others, this.legend);
   }
@@ -90,10 +90,10 @@ export class SharePart {
     markOption(options, heads.indexOf(chosen));
     if (focused) options[heads.indexOf(chosen)].focus({ preventScroll: true });
     const others = [...shares].filter(([part]) => !heads.includes(part));
-    this.others.replaceChildren(...others.flatMap(([part, share]) => {
+    this.others.replaceChildren(...others.map(([part, share]) => {
       const [layer, kind] = part.split(".");
       const bar = h("span", { class: "llm-bar" }, h("span", { style: `inline-size: ${((100 * Math.abs(share)) / most).toFixed(1)}%` }));
-      return [h("dt", {}, frame.t(`part_${kind ?? part}`, { layer })), h("dd", {}, h("span", { class: "llm-number" }, withSign(share)), bar)];
+      return h("div", {}, h("span", {}, frame.t(`part_${kind ?? part}`, { layer })), h("span", { class: "llm-number" }, withSign(share)), bar);
     }));
     this.legend.textContent = frame.t("heads_legend", { logit: withSign(logit) });
   }
