@@ -200,7 +200,7 @@ def fit_probe(x: Tensor, labels: Tensor, ridge: float = 1.0) -> Callable[[Tensor
         return nn.functional.pad((rows - mean) / size, (0, 1), value=1.0)  # (N, C + 1)
 
     a, targets = ready(x), nn.functional.one_hot(labels).to(x.dtype)
-    weights = torch.linalg.solve(a.T @ a + ridge * torch.eye(a.shape[1]), a.T @ targets)
+    weights = torch.linalg.solve(a.T @ a + ridge * torch.eye(a.shape[1]).to(a), a.T @ targets)
     return lambda rows: (ready(rows) @ weights).argmax(-1)
 
 
@@ -211,7 +211,7 @@ def linear_memory(keys: Tensor, values: Tensor) -> Tensor:
 
 def recalled(memory: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Whether ``memory @ key`` is most like the value stored with the key: ``(N,)``, boolean."""
-    return (keys @ memory.T @ values.T).argmax(-1) == torch.arange(len(keys))
+    return (keys @ memory.T @ values.T).argmax(-1) == torch.arange(len(keys), device=keys.device)
 
 
 def _read(model: nn.Module, token_ids: Tensor, edits: dict | None = None) -> Acts:
