@@ -69,6 +69,7 @@ weights: environment ## train the models of the book, their films and tables aga
 	@$(PYTHON) scripts/train_weights.py
 	for script in films tiny_shakespeare stairs extrapolation owner_heads norm_places first_sentences \
 	    llama_steps; do
+	for script in films tiny_shakespeare stairs extrapolation owner_heads head_effects norm_places first_sentences; do
 	  $(PYTHON) scripts/$$script.py
 	done
 

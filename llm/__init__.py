@@ -45,7 +45,8 @@ _MODULES = {
     "optimizers": "SGD Adam AdamW",
     "huggingface": "from_huggingface to_huggingface",
     "pretrained": "load",
-    "interpretability": "HeadScores head_scores",
+    "interpretability": "HeadScores attribution fit_probe head_outputs head_scores linear_memory "
+    "logit_lens mean_outputs patch_effects recalled replace_heads text_head_scores",
     "films": "Film",
     "views.live_training": "live_training",
     "probes": "Probe trace",

@@ -362,6 +362,30 @@ def head_grid(values, title: str = "") -> Figure:
     return figure
 
 
+def text_map(values, rows: Sequence[str], tokens: Sequence[str], words=None, title="") -> Figure:
+    """A number from 0 to 1 for each row and token, as shades, with a word on each if there are any.
+
+    ``values`` and ``words`` are ``(rows, tokens)``. Numbers beyond 0 … 1 get the shade of the end.
+    """
+    values, names = [[float(v) for v in row] for row in values], [t.strip() for t in tokens]
+    with figure_style():
+        figure = Figure(figsize=(min(9.0, 2.0 + (0.17, 0.85)[words is not None] * len(names)), 3.2))
+        axes = figure.add_subplot(title=title)
+        axes.grid(False)
+        axes.imshow(values, vmin=0, vmax=1, aspect="auto")
+        axes.set_yticks(range(len(rows)), list(rows), size=8)
+        axes.set_xticks(range(len(names)), map(_drawable, names), rotation=90, size=7)
+        for i, row in enumerate(words or ()):
+            for j, word in enumerate(row):
+                style = {"ha": "center", "va": "center", "size": 7}
+                colour = "#101010" if values[i][j] > 0.5 else "#fefefe"
+                axes.text(j, i, _drawable(word.strip()), color=colour, **style)
+    best = [max(range(len(row)), key=row.__getitem__) for row in values]
+    told = (f"{r} {names[j]} {row[j]:.2f}" for r, row, j in zip(rows, values, best, strict=True))
+    figure.description = f"{title}; the highest of each row: {'; '.join(told)}"
+    return figure
+
+
 def reach(losses: Mapping[str, Mapping[str, float]]) -> Figure:
     """Loss at each range of places, one line for each way to tell a model about positions."""
     with figure_style():

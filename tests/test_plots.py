@@ -152,3 +152,16 @@ def test_reach_draws_one_line_for_each_way():
     assert list(rope.get_ydata()) == [0.5, 1.0] and alibi.get_label() == "alibi"
     assert figure.axes[0].get_ylim()[0] < 0.4
     assert figure.description == "Loss at near, far: rope 0.50, 1.00; alibi 0.40, 0.45"
+
+
+def test_a_map_over_a_text_names_the_highest_of_each_row():
+    values = [[0.1, 0.9, 0.0], [1.2, -0.3, 0.5]]
+    figure = plots.text_map(values, ["early", "late"], [" the", " $cat", "🦙"], title="Effects")
+    (image,) = figure.axes[0].images
+    assert image.get_array().tolist() == values and image.get_clim() == (0, 1)
+    assert "early $cat 0.90; late the 1.20" in figure.description
+    words = [["a", "b", "c"], ["d", "e", "f"]]
+    figure = plots.text_map(values, ["early", "late"], ["x", "y", "z"], words)
+    assert [text.get_text() for text in figure.axes[0].texts] == list("abcdef")
+    colours = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert colours["b"] == "#101010" and colours["a"] == "#fefefe"

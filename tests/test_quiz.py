@@ -14,9 +14,14 @@ from llm import (
     MultiHeadAttention,
     RMSNorm,
     RotaryPositionalEmbedding,
+    attribution,
     cosine_schedule,
+    fit_probe,
     gpt2_tokenizer,
     initialize,
+    linear_memory,
+    mean_outputs,
+    replace_heads,
     trace,
 )
 from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
@@ -152,6 +157,7 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "layer_block, llama, output, tokenization, training",
+        ("cooking",): "interpretability, layer_block, output",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -460,3 +466,53 @@ def test_answers_on_the_layer_block():
     assert reaches(block) and reaches(swapped)
     assert not reaches(lambda x: x + block.ffn(block.ffn_norm(x)))
     assert len(blind) == 1 and "x + self.ffn(self.ffn_norm(x))" in next(iter(blind))
+
+
+def test_answers_on_looking_inside(disturb):
+    network, missing, effect, spared, constant, doubt, memory, _ = answers("interpretability")
+    assert network == torch.tensor([-2.0, 4.0]) @ torch.tensor([1.0, 2.0])
+
+    sizes = {"d_model": 8, "n_layers": 2, "n_heads": 2}
+    model = disturb(GPT(ModelConfig(20, **sizes)))
+    with torch.no_grad(), trace(model) as acts:
+        logits = model(torch.randint(20, (1, 6)))
+        shares = attribution(model, acts, 3)
+    bias = shares.pop("bias")[0]
+    torch.testing.assert_close(sum(shares.values())[0] + bias, logits[0, :, 3], atol=1e-4, rtol=0)
+    assert bias.abs().max() > 0.01 and bias.std() > 1e-3  # it differs from token to token
+    assert missing == {choice for choice in missing if "bias" in choice} and len(missing) == 2
+
+    assert effect == (5 + 4) / (8 + 4)
+
+    ids = torch.randint(20, (4, 6))
+    with torch.no_grad():
+        model.blocks[1].attention.out_proj.weight[:] = 0  # what nobody hears is not needed
+        before = model(ids)
+        with replace_heads(model, [(1, 0)]):
+            torch.testing.assert_close(model(ids), before)
+    assert any("need it" in choice for choice in spared) and len(spared) == 2
+
+    model = disturb(GPT(ModelConfig(20, **sizes)))
+    with torch.no_grad():
+        model.blocks[0].attention.v_proj.weight[:] = 0  # the same value everywhere: its bias
+        before = model(ids)
+        means = mean_outputs(model, torch.randint(20, (4, 6)), torch.ones(4, 6).bool())
+        with replace_heads(model, [(0, 1)], means):
+            torch.testing.assert_close(model(ids), before, atol=1e-4, rtol=1e-4)
+        with replace_heads(model, [(0, 1)]):
+            assert (model(ids) - before).abs().max() > 0.05
+    assert constant == {choice for choice in constant if "the same everywhere" in choice}
+
+    x, labels = torch.randn(400, 8), torch.randint(2, (400,))
+    found = fit_probe(x[:200], labels[:200])(x[200:]) == labels[200:]
+    assert found.float().mean() < 0.62  # shuffled labels: nothing to find
+    assert len(doubt) == 3 and not any("50%" in choice for choice in doubt)
+
+    keys = torch.linalg.qr(torch.randn(64, 64)).Q
+    values = torch.randn(64, 64) / 8
+    key, value = (torch.randn(64) for _ in range(2))
+    key, value = key / key.norm(), value / value.norm()
+    more = linear_memory(torch.cat([keys, key[None]]), torch.cat([values, value[None]]))
+    torch.testing.assert_close(more @ keys[0], values[0] + (key @ keys[0]) * value)
+    assert 0.05 < (keys @ key).abs().mean() < 0.15
+    assert memory == {choice for choice in memory if "a little disturbed" in choice}

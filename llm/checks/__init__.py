@@ -16,6 +16,12 @@ from llm.checks.embeddings import (
     check_one_hot,
     check_sinusoidal,
 )
+from llm.checks.interpretability import (
+    check_attribute,
+    check_effect,
+    check_induction_score,
+    check_lens,
+)
 from llm.checks.layer_block import (
     check_block,
     check_feed_forward,
@@ -54,6 +60,7 @@ __all__ = [
     "check_accumulate",
     "check_attend_newest",
     "check_attention",
+    "check_attribute",
     "check_block",
     "check_causal_mask",
     "check_cosine_schedule",
@@ -62,12 +69,15 @@ __all__ = [
     "check_count_params",
     "check_cross_entropy",
     "check_decode",
+    "check_effect",
     "check_embedding",
     "check_encode",
     "check_feed_forward",
     "check_function",
     "check_get_batch",
+    "check_induction_score",
     "check_layer_norm",
+    "check_lens",
     "check_merge",
     "check_merge_heads",
     "check_mix",

@@ -60,7 +60,7 @@ def check_layer_norm(layer_norm: Callable[..., Tensor], seed: int = 0) -> Passed
         weight, bias = _draw(generator, 2, x.shape[-1]).unbind()
         arguments = (x, weight, bias, random.uniform(0.3, 0.6))
         cases.append(Case(("x", "weight", "bias", "eps"), arguments))
-    return _check(layer_norm, known.layer_norm, known.LAYER_NORM_BUGS, cases)
+    return check_tensors(layer_norm, known.layer_norm, known.LAYER_NORM_BUGS, cases)
 
 
 def check_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -70,7 +70,7 @@ def check_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
         x, generator = _stream(random)
         arguments = (x, _draw(generator, x.shape[-1]), random.uniform(0.3, 0.6))
         cases.append(Case(("x", "weight", "eps"), arguments))
-    return _check(rms_norm, known.rms_norm, known.RMS_NORM_BUGS, cases)
+    return check_tensors(rms_norm, known.rms_norm, known.RMS_NORM_BUGS, cases)
 
 
 def check_feed_forward(feed_forward: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -82,7 +82,7 @@ def check_feed_forward(feed_forward: Callable[..., Tensor], seed: int = 0) -> Pa
         sizes = {"gate_proj": (d_ff, C), "up_proj": (d_ff, C), "down_proj": (C, d_ff)}
         maps = [_linear(name, generator, *size) for name, size in sizes.items()]
         cases.append(Case(("x", *sizes), (x, *maps)))
-    return _check(feed_forward, known.feed_forward, known.FEED_FORWARD_BUGS, cases)
+    return check_tensors(feed_forward, known.feed_forward, known.FEED_FORWARD_BUGS, cases)
 
 
 def check_block(block: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -96,7 +96,7 @@ def check_block(block: Callable[..., Tensor], seed: int = 0) -> Passed:
         parts = [_norm("attention_norm", generator, x), _attention(generator, x)]
         parts += [_norm("ffn_norm", generator, x), _ffn(generator, x)]
         cases.append(Case(("x", *[part.name for part in parts]), (x, *parts)))
-    return _check(block, known.block, known.BLOCK_BUGS, cases)
+    return check_tensors(block, known.block, known.BLOCK_BUGS, cases)
 
 
 def _stream(random: Random) -> tuple[Tensor, torch.Generator]:
@@ -134,7 +134,10 @@ def _ffn(generator: torch.Generator, x: Tensor) -> Named:
     return Named("ffn", lambda x: torch.relu(x @ up) @ down)
 
 
-def _check(function: Callable, reference: Callable, bugs: Catalogue, cases: list[Case]) -> Passed:
+def check_tensors(
+    function: Callable, reference: Callable, bugs: Catalogue, cases: list[Case]
+) -> Passed:
+    """Compare functions whose answer is one tensor, and tell its first wrong number."""
     seen = {sentence: _seen(bug, reference) for sentence, bug in bugs.items()}
     arguments = [(case,) for case in cases]
     return check_function(_seen(function, reference), _seen(reference, reference), seen, arguments)
