@@ -127,7 +127,7 @@ def test_pack_holds_every_merge(own):
 
 def test_sizes_stay_small():
     assert len(pack(gpt2_tokenizer())) < 350_000
-    assert len(script_text("tokenizer")) < 45_000 and len(css_text("tokenizer")) < 20_000
+    assert len(script_text("tokenizer")) < 46_000 and len(css_text("tokenizer")) < 20_000
 
 
 def test_visible_signs():

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from llm.checks import llama_bugs as known
 from llm.checks.base import Passed, check_function
-from llm.checks.layer_block import CASES, Case, _check
+from llm.checks.layer_block import CASES, Case, check_tensors
 
 
 def check_share_heads(share_heads: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -28,7 +28,7 @@ def check_share_heads(share_heads: Callable[..., Tensor], seed: int = 0) -> Pass
         n_kv_heads, S, D = 2 + random.randrange(2), random.randint(4, 5), random.randint(6, 7)
         k = _randn(random, random.randint(2, 3), n_kv_heads, S, D)
         cases.append(Case(("k", "n_heads"), (k, _Whole(group * n_kv_heads))))
-    return _check(share_heads, known.share_heads, known.SHARE_HEADS_BUGS, cases)
+    return check_tensors(share_heads, known.share_heads, known.SHARE_HEADS_BUGS, cases)
 
 
 def check_to_half(to_half: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -38,7 +38,7 @@ def check_to_half(to_half: Callable[..., Tensor], seed: int = 0) -> Passed:
         n_heads, head_dim = random.randint(2, 3), random.choice([6, 8])
         weight = _randn(random, n_heads * head_dim, 2 * random.randint(5, 7))
         cases.append(Case(("weight", "n_heads"), (weight, _Whole(n_heads))))
-    return _check(to_half, known.to_half, known.TO_HALF_BUGS, cases)
+    return check_tensors(to_half, known.to_half, known.TO_HALF_BUGS, cases)
 
 
 def check_count_params(count_params: Callable[[dict], int], seed: int = 0) -> Passed:
@@ -63,7 +63,7 @@ def check_mix(mix: Callable[..., Tensor], seed: int = 0) -> Passed:
         scores = _randn(random, random.randint(7, 9), random.randint(4, 6))
         scores[:, 0] += 2
         cases.append(Case(("scores", "top_k"), (scores, _Whole(top_k))))
-    return _check(mix, known.mix, known.MIX_BUGS, cases)
+    return check_tensors(mix, known.mix, known.MIX_BUGS, cases)
 
 
 class _Whole(int):
