@@ -44,6 +44,8 @@ _MODULES = {
     "optimizers": "SGD Adam AdamW",
     "huggingface": "from_huggingface to_huggingface",
     "pretrained": "load",
+    "scaling": "PowerLaw fit_power_law forward_flops kv_cache_bytes parameters published "
+    "training_flops training_memory",
     "interpretability": "HeadScores head_scores",
     "films": "Film",
     "live": "live_training",
