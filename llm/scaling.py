@@ -39,7 +39,7 @@ def parameters(config: ModelConfig) -> dict[str, int]:
     """Parameters by term; they add up to ``config.n_params()``. Shared matrices count once.
 
     ``"attention"`` and ``"ffn"`` are the matrices of all layers with their biases, ``"norms"`` all
-    norms, ``"positions"`` the table of learned or relative positions, ``"head"`` 0 where it is tied.
+    norms, ``"positions"`` the table of learned or relative positions; a tied ``"head"`` counts 0.
     """
     c = config
     table = c.vocab_size * c.d_model

@@ -1,4 +1,4 @@
-"""Sizes and costs against counted weights, PyTorch's own counter, measured bytes, published sums."""
+"""Sizes and costs against counted weights, PyTorch's counter, measured bytes, published sums."""
 
 import pytest
 import torch
