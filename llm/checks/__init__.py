@@ -28,6 +28,12 @@ from llm.checks.output import (
     check_sampling,
     check_softmax,
 )
+from llm.checks.scaling import (
+    check_forward_flops,
+    check_kv_cache_bytes,
+    check_n_params,
+    check_power_law,
+)
 from llm.checks.tokenization import (
     check_count_pairs,
     check_decode,
@@ -58,14 +64,18 @@ __all__ = [
     "check_embedding",
     "check_encode",
     "check_feed_forward",
+    "check_forward_flops",
     "check_function",
     "check_get_batch",
+    "check_kv_cache_bytes",
     "check_layer_norm",
     "check_merge",
     "check_merge_heads",
     "check_multi_head",
+    "check_n_params",
     "check_next_token_loss",
     "check_one_hot",
+    "check_power_law",
     "check_rms_norm",
     "check_rope",
     "check_sampling",
