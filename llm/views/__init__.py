@@ -15,6 +15,7 @@ _HOME = {
     "PositionView": "positions_view",
     "Question": "quiz_view",
     "Quiz": "quiz_view",
+    "ScaleView": "scale_view",
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
 }
