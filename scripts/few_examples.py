@@ -47,7 +47,7 @@ def run(n_layers: int, seed: int) -> list[dict]:
     digits = ids[:, 1::2]
     nats, right = -log_q.gather(-1, digits[..., None])[..., 0], log_q.argmax(-1) == digits
     found = []
-    for k in range(5):
+    for k in range(4):
         here = shown == k
         row = {"layers": n_layers, "seed": seed, "shown": k}
         row |= {"right": round(float(right[here].float().mean()), 4)}

@@ -48,9 +48,8 @@ def plan(vocab_size: int) -> list[dict]:
         for w in BUDGET_WIDTHS
     ]
     runs = [run | {"seed": 0} for run in (*size, *depth, *budget)]
-    runs.sort(key=lambda run: run["width"] >= 256)
-    small = [run for run in (*depth, *size) if run["width"] <= 128]
-    return runs + [run | {"seed": seed} for seed in (1, 2) for run in small]
+    again = [run | {"seed": n} for n in (1, 2) for run in (*size, *depth) if run["width"] <= 128]
+    return sorted([*runs, *again], key=lambda run: run["seed"] + 1.5 * (run["width"] == 352))
 
 
 def config_of(run: dict, vocab_size: int) -> ModelConfig:
