@@ -123,10 +123,9 @@ class ScaleView {
 
   ask() {
     const { frame, state } = this;
-    const { key, answers, free, back } = GUESSES[this.asked];
+    const { key, answers } = GUESSES[this.asked];
     const choices = answers.map((factor) => frame.t(factor === 1 ? "factor_same" : "factor", { factor }));
     this.guess.ask(frame.t(`ask_${key}`, { model: state.model }), choices, (i) => this.answer(i));
-    if (!free(state)) Object.assign(state, back);
   }
 
   answer(chosen) {
