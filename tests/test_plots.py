@@ -152,3 +152,14 @@ def test_reach_draws_one_line_for_each_way():
     assert list(rope.get_ydata()) == [0.5, 1.0] and alibi.get_label() == "alibi"
     assert figure.axes[0].get_ylim()[0] < 0.4
     assert figure.description == "Loss at near, far: rope 0.50, 1.00; alibi 0.40, 0.45"
+
+
+def test_curves_have_a_line_each_and_the_axes_asked_for():
+    lines = {"a": ([10, 1000], [0.1, 0.3]), "b": ([10, 1000], [0.2, 0.4])}
+    figure = plots.curves(lines, "size", "loss", log="x")
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    assert [line.get_ydata()[1] for line in axes.get_lines()] == [0.3, 0.4]
+    assert figure.description == (
+        "loss against size. a: 0.1 at 10, 0.3 at 1,000; b: 0.2 at 10, 0.4 at 1,000"
+    )
