@@ -109,7 +109,7 @@ class ScaleView {
       const total = sumOf(costs[i]);
       title.textContent = frame.t(`title_${part}`, { total: part === "operations" ? shortCount(total) : total.toLocaleString("en") });
       list.replaceChildren(...Object.entries(costs[i]).flatMap(([term, value]) => [
-        h("dt", {}, frame.t(`${part}_${term}`)),
+        h("dt", {}, frame.t(`term_${part}_${term}`)),
         h("dd", {}, h("span", { class: "llm-bar" }, h("span", { style: `inline-size: ${((100 * value) / most).toFixed(1)}%` })),
           h("span", { class: "llm-number" }, part === "memory" ? byteSize(value) : shortCount(value)),
           h("span", { class: "llm-legend" }, part === "memory" ? "" : shareOf(value, total)))]));
@@ -154,7 +154,7 @@ class ScaleView {
   table() {
     const { frame, config, tokens } = this;
     const head = ["part", "term", "number"].map((name) => frame.t(`column_${name}`));
-    const rows = COSTS.flatMap(([part, terms]) => Object.entries(terms(config, tokens)).map(([term, value]) => [frame.t(`part_${part}`), frame.t(`${part}_${term}`), value]));
+    const rows = COSTS.flatMap(([part, terms]) => Object.entries(terms(config, tokens)).map(([term, value]) => [frame.t(`part_${part}`), frame.t(`term_${part}_${term}`), value]));
     return { caption: frame.t("table_caption", { model: this.state.model, d: config.d_model, layers: config.n_layers, n: tokens }), head, rows };
   }
 }

@@ -88,16 +88,14 @@ class ScaleView(View):
     def describe(self) -> str:
         """All numbers as text."""
         words = strings(self.name)
-        lines = [
-            f"{words[f'{part}_{term}']:<46} {number:>22,}" for part, term, number in self.rows()
-        ]
+        lines = [f"{words[f'term_{part}_{term}']:<46} {n:>22,}" for part, term, n in self.rows()]
         return "\n".join([repr(self), *lines])
 
     def fallback(self) -> str:
         """The same as a table."""
         words = strings(self.name)
         body = [
-            (words[f"part_{part}"], words[f"{part}_{term}"], f"{number:,}")
+            (words[f"part_{part}"], words[f"term_{part}_{term}"], f"{number:,}")
             for part, term, number in self.rows()
         ]
         titles = tuple(words[f"column_{name}"] for name in ("part", "term", "number"))
