@@ -48,7 +48,8 @@ def plan(vocab_size: int) -> list[dict]:
         for w in BUDGET_WIDTHS
     ]
     runs = [run | {"seed": 0} for run in (*size, *depth, *budget)]
-    again = [run | {"seed": 1} for run in (*size, *depth) if run["width"] <= 128]
+    again = [run | {"seed": n} for n in (1, 2) for run in size if run["width"] <= 128]
+    again += [run | {"seed": 1} for run in depth]
     return sorted([*runs, *again], key=lambda run: run["seed"] + 1.5 * (run["width"] == 352))
 
 
