@@ -70,6 +70,7 @@ weights: environment ## train the models of the book, their films and tables aga
 	for script in films tiny_shakespeare stairs extrapolation owner_heads norm_places first_sentences \
 	    llama_steps; do
 	for script in films tiny_shakespeare stairs extrapolation owner_heads head_effects norm_places first_sentences; do
+    ladder carries few_examples; do
 	  $(PYTHON) scripts/$$script.py
 	done
 

@@ -408,6 +408,26 @@ def reach(losses: Mapping[str, Mapping[str, float]]) -> Figure:
     return figure
 
 
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+) -> Figure:
+    """Lines called by name, each (across, up); ``log`` is "x", "y" or "xy" for logarithmic axes."""
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.6))
+        scales = {f"{axis}scale": "log" for axis in log}
+        axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel, **scales)
+        looks = zip(lines, "osv^D", [*MARKS.values(), INK["light"]], strict=False)
+        for name, mark, colour in looks:
+            axes.plot(*lines[name], f"{mark}-", color=colour, markersize=5, label=name)
+        axes.legend(frameon=False)
+    ends = (f"{n}: {y[0]:.3g} at {x[0]:,}, {y[-1]:.3g} at {x[-1]:,}" for n, (x, y) in lines.items())
+    figure.description = f"{ylabel} against {xlabel}. {'; '.join(ends)}"
+    return figure
+
+
 def cosine_maps(groups: Mapping[str, Sequence[str]], tables: Mapping[str, Sequence]) -> Figure:
     """How alike the words of some groups are: for each table the cosines of all with all.
 

@@ -22,6 +22,10 @@ from llm import (
     linear_memory,
     mean_outputs,
     replace_heads,
+    forward_flops,
+    gpt2_tokenizer,
+    initialize,
+    kv_cache_bytes,
     trace,
 )
 from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
@@ -157,6 +161,7 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "tokenization, training",
+        ("cooking",): "layer_block, output, scaling, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -515,3 +520,27 @@ def test_answers_on_looking_inside(disturb):
     torch.testing.assert_close(more @ keys[0], values[0] + (key @ keys[0]) * value)
     assert 0.05 < (keys @ key).abs().mean() < 0.15
     assert memory == {choice for choice in memory if "a little disturbed" in choice}
+def test_answers_on_scale():
+    share, wider, flops, longer, tokens, _ = answers("scaling")
+    table, layers = 50_000 * 512, 12 * (4 * 512**2 + 2 * 512 * 2048)
+    assert share == pytest.approx(100 * table / (table + layers), abs=0.2)
+
+    def attention(d_model: int) -> float:
+        sizes = {"n_layers": 1, "n_heads": 8, "max_seq_len": 2048}
+        terms = forward_flops(ModelConfig(10, d_model=d_model, **sizes), 2048)
+        return terms["scores"] / (sum(terms.values()) - terms["head"])
+
+    assert wider == {"It falls"} and attention(2048) < attention(1024)
+    assert [round(attention(d), 2) for d in (1024, 2048)] == [0.25, 0.14]
+
+    assert flops == pytest.approx(6 * 3e9 * 60e9 / 1e21)
+
+    many, few = (ModelConfig.llama2_70b(n_kv_heads=n) for n in (8, 1))
+    fewer = ModelConfig.llama2_70b(n_heads=8, n_kv_heads=8, head_dim=128)
+    assert kv_cache_bytes(many, 5) == 8 * kv_cache_bytes(few, 5) == kv_cache_bytes(fewer, 5)
+    eighth = {"Keeping keys and values with 2 bits a number"}  # 2 of 16
+    assert longer == eighth | {"A model with an eighth of the key–value heads"}
+
+    right = next(iter(tokens))
+    powers = [round(float(p) ** 10, 2) for p in right.split(", ")]
+    assert powers == [0.03, 0.11, 0.6]

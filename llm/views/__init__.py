@@ -17,6 +17,7 @@ _HOME = {
     "Question": "quiz_view",
     "Quiz": "quiz_view",
     "SwitchView": "switch_view",
+    "ScaleView": "scale_view",
     "TokenizerView": "tokenizer_view",
     "TrainingFilmView": "film_view",
 }

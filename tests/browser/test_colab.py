@@ -32,6 +32,7 @@ VIEWS = [  # a line for each, as in a cell; what is typed or pressed first must 
     "OutputView()",
     "BlockView()",
     "LensView()",
+    "ScaleView()",
     "EmbeddingView()",
     "PositionView()",
 ]
