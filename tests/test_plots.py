@@ -165,6 +165,8 @@ def test_a_map_over_a_text_names_the_highest_of_each_row():
     assert [text.get_text() for text in figure.axes[0].texts] == list("abcdef")
     colours = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
     assert colours["b"] == "#101010" and colours["a"] == "#fefefe"
+
+
 def test_curves_have_a_line_each_and_the_axes_asked_for():
     lines = {"a": ([10, 1000], [0.1, 0.3]), "b": ([10, 1000], [0.2, 0.4])}
     figure = plots.curves(lines, "size", "loss", log="x")

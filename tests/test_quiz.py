@@ -17,15 +17,13 @@ from llm import (
     attribution,
     cosine_schedule,
     fit_probe,
-    gpt2_tokenizer,
-    initialize,
-    linear_memory,
-    mean_outputs,
-    replace_heads,
     forward_flops,
     gpt2_tokenizer,
     initialize,
     kv_cache_bytes,
+    linear_memory,
+    mean_outputs,
+    replace_heads,
     trace,
 )
 from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
@@ -161,7 +159,6 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "tokenization, training",
-        ("cooking",): "layer_block, output, scaling, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -520,6 +517,8 @@ def test_answers_on_looking_inside(disturb):
     torch.testing.assert_close(more @ keys[0], values[0] + (key @ keys[0]) * value)
     assert 0.05 < (keys @ key).abs().mean() < 0.15
     assert memory == {choice for choice in memory if "a little disturbed" in choice}
+
+
 def test_answers_on_scale():
     share, wider, flops, longer, tokens, _ = answers("scaling")
     table, layers = 50_000 * 512, 12 * (4 * 512**2 + 2 * 512 * 2048)
