@@ -365,6 +365,26 @@ def reach(losses: Mapping[str, Mapping[str, float]]) -> Figure:
     return figure
 
 
+def word_losses(words: Sequence[str], losses: Mapping[str, Sequence[float]]) -> Figure:
+    """What each word of a text costs each model, in nats, as bars side by side."""
+    labels, places = [_drawable(word) for word in words], range(len(words))
+    with figure_style():
+        figure = Figure(figsize=(8.0, 3.2))
+        axes = figure.add_subplot(ylabel="loss (nats)")
+        width = 0.8 / len(losses)
+        for i, (name, row) in enumerate(losses.items()):
+            colour, left = list(MARKS.values())[i], [place + i * width for place in places]
+            axes.bar(left, row, width, label=name, color=colour, hatch=("", "//", "..")[i])
+        axes.set_xticks([place + 0.4 - width / 2 for place in places], labels, rotation=40)
+        axes.legend(frameon=False)
+    each = (
+        f"{name}: {', '.join(f'{w} {x:.2f}' for w, x in zip(labels, row, strict=True))}"
+        for name, row in losses.items()
+    )
+    figure.description = f"Loss at each word. {'; '.join(each)}"
+    return figure
+
+
 def cosine_maps(groups: Mapping[str, Sequence[str]], tables: Mapping[str, Sequence]) -> Figure:
     """How alike the words of some groups are: for each table the cosines of all with all.
 
