@@ -166,21 +166,27 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     return figure
 
 
-def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
-    """The weights ``(T, S)`` of one head as squares: each row is a token that looks at others."""
+def attention_map(
+    weights, tokens: Sequence[str], title: str = "", keys: Sequence[str] | None = None
+) -> Figure:
+    """The weights ``(T, S)`` of one head as squares: each row is a token that looks at others.
+
+    ``keys`` are the S tokens of the columns, where they are of another text.
+    """
+    keys = tokens if keys is None else keys
     rows, columns = weights.shape
     with figure_style():
         figure = Figure(figsize=(2.4 + 0.17 * columns, 1.6 + 0.17 * rows))
         axes = figure.add_subplot(title=title, xlabel="keys", ylabel="queries")
         axes.grid(False)
         picture = axes.imshow(weights, vmin=0, vmax=1)
-        labels = [_drawable(token) for token in tokens]
+        labels, across = ([_drawable(token) for token in each] for each in (tokens, keys))
         style = {"fontsize": 7, "family": "DejaVu Sans Mono", "parse_math": False}
-        axes.set_xticks(range(columns), labels, rotation=90, **style)
+        axes.set_xticks(range(columns), across, rotation=90, **style)
         axes.set_yticks(range(rows), labels, **style)
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
-    figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    figure.description = f"{title}: " + "; ".join(f"{q} at {keys[k]}" for q, k in most)
     return figure
 
 

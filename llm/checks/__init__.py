@@ -1,5 +1,6 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
+from llm.checks.architectures import check_cross_attention, check_hide, check_prefix_mask
 from llm.checks.attention import (
     check_attend_newest,
     check_attention,
@@ -53,6 +54,7 @@ __all__ = [
     "check_cosine_schedule",
     "check_cosines",
     "check_count_pairs",
+    "check_cross_attention",
     "check_cross_entropy",
     "check_decode",
     "check_embedding",
@@ -60,12 +62,14 @@ __all__ = [
     "check_feed_forward",
     "check_function",
     "check_get_batch",
+    "check_hide",
     "check_layer_norm",
     "check_merge",
     "check_merge_heads",
     "check_multi_head",
     "check_next_token_loss",
     "check_one_hot",
+    "check_prefix_mask",
     "check_rms_norm",
     "check_rope",
     "check_sampling",
