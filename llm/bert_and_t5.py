@@ -1,8 +1,10 @@
 """BERT and T5 checkpoints in Hugging Face's names, into the book's two other families.
 
-A table of patterns turns each of their names into ours; nothing is computed.
+A table of patterns (``assets/bert_and_t5.json``) turns each of their names into ours; nothing is
+computed.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -11,36 +13,7 @@ from torch import nn
 from llm.architectures import Encoder, EncoderDecoder
 from llm.huggingface import State, _read_folder, _refuse, _require
 
-BERT_NAMES = {
-    r"bert\.embeddings\.(word|position)_embeddings": r"\1",
-    r"bert\.embeddings\.token_type_embeddings": "segment",
-    r"bert\.embeddings\.LayerNorm": "embedding_norm",
-    r"word\.": "token.",
-    r"bert\.encoder\.layer": "blocks",
-    r"self\.(q|k|v)\w+": r"\1_proj",
-    r"attention\.output\.dense": "attention.out_proj",
-    r"attention\.output\.LayerNorm": "attention_norm",
-    r"intermediate\.dense": "ffn.up_proj",
-    r"output\.dense": "ffn.down_proj",
-    r"output\.LayerNorm": "ffn_norm",
-    r"cls\.predictions\.transform\.dense": "transform",
-    r"cls\.predictions\.transform\.LayerNorm": "head_norm",
-    r"cls\.predictions\.(decoder\.)?": "lm_head.",
-}
-T5_NAMES = {
-    r"(encoder|decoder)\.block\.0\..*relative_attention_bias": r"\1_position",
-    r"(encoder|decoder)\.final_layer_norm": r"\1_norm",
-    r"shared|(en|de)coder\.embed_tokens|lm_head": "token",
-    r"\.block\.(\d+)\.layer": r".\1",
-    r"0\.SelfAttention\.(\w)": r"attention.\1_proj",
-    r"1\.EncDecAttention\.(\w)": r"cross_attention.\1_proj",
-    r"\.o_proj": ".out_proj",
-    r"\d\.DenseReluDense\.wi": "ffn.up_proj",
-    r"\d\.DenseReluDense\.wo": "ffn.down_proj",
-    r"\.0\.layer_norm": ".attention_norm",
-    r"(decoder\.\d+)\.1\.layer_norm": r"\1.cross_norm",
-    r"\.\d\.layer_norm": ".ffn_norm",
-}
+NAMES = Path(__file__).parent / "assets" / "bert_and_t5.json"  # patterns, used in their order
 
 
 def encoder_from_huggingface(source: str | Path | State, hf_config: dict | None = None) -> Encoder:
@@ -55,7 +28,7 @@ def encoder_from_huggingface(source: str | Path | State, hf_config: dict | None 
     sizes |= {"n_heads": "num_attention_heads", "max_seq_len": "max_position_embeddings"}
     sizes |= {"vocab_size": "vocab_size", "norm_eps": "layer_norm_eps"}
     sizes |= {"n_segments": "type_vocab_size"}
-    return _filled(Encoder, sizes, theirs, source, BERT_NAMES)
+    return _filled(Encoder, sizes, theirs, source)
 
 
 def encoder_decoder_from_huggingface(
@@ -71,7 +44,7 @@ def encoder_decoder_from_huggingface(
     _require(theirs, scale_decoder_outputs=True)
     sizes = {"d_model": "d_model", "head_dim": "d_kv", "d_ff": "d_ff", "n_layers": "num_layers"}
     sizes |= {"n_heads": "num_heads", "vocab_size": "vocab_size", "norm_eps": "layer_norm_epsilon"}
-    return _filled(EncoderDecoder, sizes, theirs, source, T5_NAMES)
+    return _filled(EncoderDecoder, sizes, theirs, source)
 
 
 def _opened(source, hf_config: dict | None, kind: str) -> tuple[State, dict]:
@@ -82,9 +55,10 @@ def _opened(source, hf_config: dict | None, kind: str) -> tuple[State, dict]:
     return source, hf_config
 
 
-def _filled(kind: type, sizes: dict, theirs: dict, source: State, patterns: dict) -> nn.Module:
+def _filled(kind: type, sizes: dict, theirs: dict, source: State) -> nn.Module:
     """A model of their sizes, with their tensors under our names."""
     model = kind(**{ours: theirs[name] for ours, name in sizes.items()})
+    patterns = json.loads(NAMES.read_text())[theirs["model_type"]]
     ours: State = {}
     for name, tensor in source.items():
         for pattern, replacement in patterns.items():

@@ -152,3 +152,17 @@ def test_reach_draws_one_line_for_each_way():
     assert list(rope.get_ydata()) == [0.5, 1.0] and alibi.get_label() == "alibi"
     assert figure.axes[0].get_ylim()[0] < 0.4
     assert figure.description == "Loss at near, far: rope 0.50, 1.00; alibi 0.40, 0.45"
+
+
+def test_losses_by_word_are_bars_side_by_side():
+    figure = plots.word_losses(["a", "b"], {"one": [0.5, 2.0], "other": [1.0, 0.0]})
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[0.5, 2.0], [1.0, 0.0]]
+    assert figure.description.endswith("one: a 0.50, b 2.00; other: a 1.00, b 0.00")
+
+
+def test_a_map_of_two_texts_names_both():
+    weights = torch.tensor([[0.1, 0.7, 0.2], [0.9, 0.1, 0.0]])
+    figure = plots.attention_map(weights, ["u", "v"], "across", keys=["a", "b", "c"])
+    assert figure.description == "across: u at b; v at a"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b", "c"]
