@@ -43,6 +43,8 @@ _MODULES = {
     "training": "Trainer cosine_schedule evaluate get_batch",
     "history": "History",
     "optimizers": "SGD Adam AdamW",
+    "architectures": "RNN Encoder EncoderDecoder mask_tokens",
+    "bert_and_t5": "encoder_decoder_from_huggingface encoder_from_huggingface",
     "huggingface": "from_huggingface to_huggingface",
     "pretrained": "load",
     "interpretability": "HeadScores attribution fit_probe head_outputs head_scores linear_memory "

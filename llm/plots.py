@@ -166,21 +166,27 @@ def stairs(film: dict, kinds: Sequence[str] = ("pronoun", "name", "colour", "own
     return figure
 
 
-def attention_map(weights, tokens: Sequence[str], title: str = "") -> Figure:
-    """The weights ``(T, S)`` of one head as squares: each row is a token that looks at others."""
+def attention_map(
+    weights, tokens: Sequence[str], title: str = "", keys: Sequence[str] | None = None
+) -> Figure:
+    """The weights ``(T, S)`` of one head as squares: each row is a token that looks at others.
+
+    ``keys`` are the S tokens of the columns, where they are of another text.
+    """
+    keys = tokens if keys is None else keys
     rows, columns = weights.shape
     with figure_style():
         figure = Figure(figsize=(2.4 + 0.17 * columns, 1.6 + 0.17 * rows))
         axes = figure.add_subplot(title=title, xlabel="keys", ylabel="queries")
         axes.grid(False)
         picture = axes.imshow(weights, vmin=0, vmax=1)
-        labels = [_drawable(token) for token in tokens]
+        labels, across = ([_drawable(token) for token in each] for each in (tokens, keys))
         style = {"fontsize": 7, "family": "DejaVu Sans Mono", "parse_math": False}
-        axes.set_xticks(range(columns), labels, rotation=90, **style)
+        axes.set_xticks(range(columns), across, rotation=90, **style)
         axes.set_yticks(range(rows), labels, **style)
         figure.colorbar(picture, shrink=0.6, label="weight")
     most = zip(tokens, weights.argmax(-1).tolist(), strict=True)
-    figure.description = f"{title}: " + "; ".join(f"{q} at {tokens[k]}" for q, k in most)
+    figure.description = f"{title}: " + "; ".join(f"{q} at {keys[k]}" for q, k in most)
     return figure
 
 
@@ -425,6 +431,23 @@ def curves(
         axes.legend(frameon=False)
     ends = (f"{n}: {y[0]:.3g} at {x[0]:,}, {y[-1]:.3g} at {x[-1]:,}" for n, (x, y) in lines.items())
     figure.description = f"{ylabel} against {xlabel}. {'; '.join(ends)}"
+def word_losses(words: Sequence[str], losses: Mapping[str, Sequence[float]]) -> Figure:
+    """What each word of a text costs each model, in nats, as bars side by side."""
+    labels, places = [_drawable(word) for word in words], range(len(words))
+    with figure_style():
+        figure = Figure(figsize=(8.0, 3.2))
+        axes = figure.add_subplot(ylabel="loss (nats)")
+        width = 0.8 / len(losses)
+        for i, (name, row) in enumerate(losses.items()):
+            colour, left = list(MARKS.values())[i], [place + i * width for place in places]
+            axes.bar(left, row, width, label=name, color=colour, hatch=("", "//", "..")[i])
+        axes.set_xticks([place + 0.4 - width / 2 for place in places], labels, rotation=40)
+        axes.legend(frameon=False)
+    each = (
+        f"{name}: {', '.join(f'{w} {x:.2f}' for w, x in zip(labels, row, strict=True))}"
+        for name, row in losses.items()
+    )
+    figure.description = f"Loss at each word. {'; '.join(each)}"
     return figure
 
 

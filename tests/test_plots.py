@@ -176,3 +176,15 @@ def test_curves_have_a_line_each_and_the_axes_asked_for():
     assert figure.description == (
         "loss against size. a: 0.1 at 10, 0.3 at 1,000; b: 0.2 at 10, 0.4 at 1,000"
     )
+def test_losses_by_word_are_bars_side_by_side():
+    figure = plots.word_losses(["a", "b"], {"one": [0.5, 2.0], "other": [1.0, 0.0]})
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[0.5, 2.0], [1.0, 0.0]]
+    assert figure.description.endswith("one: a 0.50, b 2.00; other: a 1.00, b 0.00")
+
+
+def test_a_map_of_two_texts_names_both():
+    weights = torch.tensor([[0.1, 0.7, 0.2], [0.9, 0.1, 0.0]])
+    figure = plots.attention_map(weights, ["u", "v"], "across", keys=["a", "b", "c"])
+    assert figure.description == "across: u at b; v at a"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b", "c"]

@@ -10,11 +10,14 @@ import torch
 from llm import (
     GPT,
     BPETokenizer,
+    CrossAttention,
+    Encoder,
     ModelConfig,
     MultiHeadAttention,
     RMSNorm,
     RotaryPositionalEmbedding,
     attribution,
+    causal_mask,
     cosine_schedule,
     fit_probe,
     forward_flops,
@@ -543,3 +546,26 @@ def test_answers_on_scale():
     right = next(iter(tokens))
     powers = [round(float(p) ** 10, 2) for p in right.split(", ")]
     assert powers == [0.03, 0.11, 0.6]
+def test_answers_on_the_three_families():
+    pairs, copied, shape, more, dice, _ = answers("architectures")
+    assert pairs == 7 * 7 + int(causal_mask(5).sum()) + 5 * 7
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_layers": 1, "n_heads": 2, "max_seq_len": 6}
+    model, ids = Encoder(9, **sizes), torch.randint(9, (32, 6))
+    adam = torch.optim.AdamW(model.parameters(), lr=0.03)
+    for _ in range(100):
+        adam.zero_grad()
+        loss = cross_entropy(model(ids), ids)
+        loss.backward()
+        adam.step()
+    assert loss.item() < 0.01  # of random tokens, of which nothing can be learned
+    assert copied == {"It copies: each token sees itself and is asked for itself"}
+
+    cross = CrossAttention(64, 4)
+    with torch.no_grad(), trace(cross) as acts:
+        cross(torch.randn(2, 5, 64), context=torch.randn(2, 9, 64))
+    assert shape == {str(tuple(acts["weights"].shape))}
+
+    assert more == pytest.approx((200 - 1) - 0.15 * 200, abs=0.5)
+    assert len(dice) == 3 and not any("ten times the size" in choice for choice in dice)

@@ -24,6 +24,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e \x00 🦙"
 VIEWS = "tokenizer film quiz attention playground embedding positions block output switch".split()
 VIEWS = "tokenizer film quiz attention playground embedding positions block lens output".split()
 VIEWS = "tokenizer film quiz attention playground embedding positions block output scale".split()
+VIEWS = "tokenizer film quiz attention playground embedding positions block output family".split()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
+from llm.checks.architectures import check_cross_attention, check_hide, check_prefix_mask
 from llm.checks.attention import (
     check_attend_newest,
     check_attention,
@@ -73,6 +74,7 @@ __all__ = [
     "check_cosines",
     "check_count_pairs",
     "check_count_params",
+    "check_cross_attention",
     "check_cross_entropy",
     "check_decode",
     "check_effect",
@@ -84,6 +86,7 @@ __all__ = [
     "check_get_batch",
     "check_induction_score",
     "check_kv_cache_bytes",
+    "check_hide",
     "check_layer_norm",
     "check_lens",
     "check_merge",
@@ -94,6 +97,7 @@ __all__ = [
     "check_next_token_loss",
     "check_one_hot",
     "check_power_law",
+    "check_prefix_mask",
     "check_rms_norm",
     "check_rope",
     "check_sampling",

@@ -11,6 +11,7 @@ _HOME = {
     "BlockView": "block_view",
     "EmbeddingView": "embedding_view",
     "LensView": "lens_view",
+    "FamilyView": "family_view",
     "OutputView": "output_view",
     "Playground": "playground_view",
     "PositionView": "positions_view",
