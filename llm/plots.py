@@ -431,6 +431,8 @@ def curves(
         axes.legend(frameon=False)
     ends = (f"{n}: {y[0]:.3g} at {x[0]:,}, {y[-1]:.3g} at {x[-1]:,}" for n, (x, y) in lines.items())
     figure.description = f"{ylabel} against {xlabel}. {'; '.join(ends)}"
+
+
 def word_losses(words: Sequence[str], losses: Mapping[str, Sequence[float]]) -> Figure:
     """What each word of a text costs each model, in nats, as bars side by side."""
     labels, places = [_drawable(word) for word in words], range(len(words))

@@ -176,6 +176,8 @@ def test_curves_have_a_line_each_and_the_axes_asked_for():
     assert figure.description == (
         "loss against size. a: 0.1 at 10, 0.3 at 1,000; b: 0.2 at 10, 0.4 at 1,000"
     )
+
+
 def test_losses_by_word_are_bars_side_by_side():
     figure = plots.word_losses(["a", "b"], {"one": [0.5, 2.0], "other": [1.0, 0.0]})
     heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]

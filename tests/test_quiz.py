@@ -546,6 +546,8 @@ def test_answers_on_scale():
     right = next(iter(tokens))
     powers = [round(float(p) ** 10, 2) for p in right.split(", ")]
     assert powers == [0.03, 0.11, 0.6]
+
+
 def test_answers_on_the_three_families():
     pairs, copied, shape, more, dice, _ = answers("architectures")
     assert pairs == 7 * 7 + int(causal_mask(5).sum()) + 5 * 7

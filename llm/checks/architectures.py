@@ -20,7 +20,7 @@ from torch import Tensor
 
 from llm.checks import architectures_bugs as known
 from llm.checks.base import Passed
-from llm.checks.layer_block import CASES, Case, _check, _linear
+from llm.checks.layer_block import CASES, Case, check_tensors, _linear
 
 _stack = torch.stack
 
@@ -42,7 +42,7 @@ def check_hide(hide: Callable[..., tuple[Tensor, Tensor]], seed: int = 0) -> Pas
         strangers = torch.where(strangers == ids, 21, strangers)
         cases.append(Case(HIDE_NAMES, (ids, chosen, fate, strangers, 20)))
     bugs = {sentence: _joined(bug) for sentence, bug in known.HIDE_BUGS.items()}
-    return _check(_joined(hide), _joined(known.hide), bugs, cases)
+    return check_tensors(_joined(hide), _joined(known.hide), bugs, cases)
 
 
 def check_cross_attention(cross_attention: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -56,7 +56,7 @@ def check_cross_attention(cross_attention: Callable[..., Tensor], seed: int = 0)
         sizes = {"q_proj": (D, C), "k_proj": (D, C), "v_proj": (D, C), "out_proj": (C, D)}
         maps = [_linear(name, generator, *size) for name, size in sizes.items()]
         cases.append(Case(("x", "context", *sizes), (x, context, *maps)))
-    return _check(cross_attention, known.cross_attention, known.CROSS_ATTENTION_BUGS, cases)
+    return check_tensors(cross_attention, known.cross_attention, known.CROSS_ATTENTION_BUGS, cases)
 
 
 def check_prefix_mask(prefix_mask: Callable[[int, int], Tensor], seed: int = 0) -> Passed:
@@ -64,7 +64,7 @@ def check_prefix_mask(prefix_mask: Callable[[int, int], Tensor], seed: int = 0) 
     random, cases = Random(seed), []
     for _ in range(CASES):
         cases.append(Case(("S", "T"), (random.randint(3, 5), random.randint(3, 5))))
-    return _check(prefix_mask, known.prefix_mask, known.PREFIX_MASK_BUGS, cases)
+    return check_tensors(prefix_mask, known.prefix_mask, known.PREFIX_MASK_BUGS, cases)
 
 
 HIDE_NAMES = ("token_ids", "chosen", "fate", "strangers", "mask_id")
