@@ -45,6 +45,8 @@ _MODULES = {
     "huggingface": "from_huggingface to_huggingface",
     "pretrained": "load",
     "interpretability": "HeadScores head_scores",
+    "cache_costs": "cache_bytes multiply_adds",
+    "speculative": "Speculated accept_distribution speculative_generate",
     "films": "Film",
     "live": "live_training",
     "probes": "Probe trace",
