@@ -16,6 +16,7 @@ from llm.checks.embeddings import (
     check_one_hot,
     check_sinusoidal,
 )
+from llm.checks.generation import check_cached_mask, check_rest, check_write
 from llm.checks.layer_block import (
     check_block,
     check_feed_forward,
@@ -49,6 +50,7 @@ __all__ = [
     "check_attend_newest",
     "check_attention",
     "check_block",
+    "check_cached_mask",
     "check_causal_mask",
     "check_cosine_schedule",
     "check_cosines",
@@ -66,6 +68,7 @@ __all__ = [
     "check_multi_head",
     "check_next_token_loss",
     "check_one_hot",
+    "check_rest",
     "check_rms_norm",
     "check_rope",
     "check_sampling",
@@ -74,4 +77,5 @@ __all__ = [
     "check_split_heads",
     "check_train",
     "check_train_step",
+    "check_write",
 ]
