@@ -31,6 +31,7 @@ VIEWS = [  # a line for each, as in a cell; what is typed or pressed first must 
     "AttentionView()",
     "OutputView()",
     "BlockView()",
+    "CacheView()",
     "EmbeddingView()",
     "PositionView()",
 ]
