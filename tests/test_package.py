@@ -70,6 +70,9 @@ LEVELS = [  # a module may import from the lines above its own, and from its own
     "training pretrained huggingface architectures bert_and_t5 scaling finetuning interpretability"
     " checkpoint optimizers llama data runs story_scores",
     "train films views plots checks",
+    "training pretrained huggingface architectures scaling finetuning interpretability"
+    " checkpoint optimizers llama data runs story_scores cache_costs speculative",
+    "train films views plots checks live",
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names.split()}
 

@@ -12,6 +12,7 @@ from llm import (
     BPETokenizer,
     CrossAttention,
     Encoder,
+    KVCache,
     ModelConfig,
     MultiHeadAttention,
     RMSNorm,
@@ -21,6 +22,9 @@ from llm import (
     cosine_schedule,
     fit_probe,
     forward_flops,
+    cache_bytes,
+    cosine_schedule,
+    generate,
     gpt2_tokenizer,
     initialize,
     kv_cache_bytes,
@@ -162,6 +166,7 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "tokenization, training",
+        ("cooking",): "generation, layer_block, output, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -571,3 +576,37 @@ def test_answers_on_the_three_families():
 
     assert more == pytest.approx((200 - 1) - 0.15 * 200, abs=0.5)
     assert len(dice) == 3 and not any("ten times the size" in choice for choice in dice)
+def test_answers_on_generation():
+    rows, kib, where, wrong, kept, _ = answers("generation")
+    model = Transformer(ModelConfig(30, max_seq_len=32, d_model=8, n_layers=1, n_heads=2))
+    read = []
+    model.embeddings.register_forward_pre_hook(lambda _, ids: read.append(ids[0].shape[1]))
+    generate(model, torch.zeros(1, 20, dtype=torch.long), 10)
+    assert sum(read) == rows
+
+    config = ModelConfig(30, d_model=256, n_layers=16, n_heads=4, head_dim=64)
+    assert cache_bytes(config, 1, bytes_per_number=2) == kib * 1024
+
+    read.clear()
+    generate(model, torch.zeros(1, 31, dtype=torch.long), 4)
+    assert read == [31, 1, 32, 32]  # prefill, decode, and twice past the window
+    assert where == {"In decode, while the text fits in the window"}
+
+    q, k = torch.randn(1, 1, 4), torch.randn(1, 5, 4)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    square = attend(k, k, torch.eye(5)[None], is_causal=True)
+    assert square[0, -1].min() > 0  # as many queries as keys: right
+    assert attend(q, k, torch.eye(5)[None], is_causal=True)[0, 0].tolist() == [1, 0, 0, 0, 0]
+    cache, ids = KVCache(), torch.arange(6)[None]
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        first = model(ids[:, :5], cache=cache)
+        second = model(ids[:, 5:], cache=cache, positions=torch.zeros(1, 1, dtype=torch.long))
+        right = model(ids)
+    torch.testing.assert_close(first, right[:, :5])
+    assert (second[0, 0] - right[0, 5]).abs().max() > 0.1
+    assert len(wrong) == 2 and all("is_causal" in w or "Positions" in w for w in wrong)
+
+    p, q = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.4, 0.4, 0.2])
+    assert float(torch.minimum(p, q).sum()) == pytest.approx(kept)

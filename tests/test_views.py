@@ -25,6 +25,7 @@ VIEWS = (
     "tokenizer film quiz attention playground embedding positions block output "
     "switch lens scale family"
 ).split()
+VIEWS = "tokenizer film quiz attention playground embedding positions block cache output".split()
 
 
 @pytest.fixture(scope="module")

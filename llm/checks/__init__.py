@@ -23,6 +23,7 @@ from llm.checks.interpretability import (
     check_induction_score,
     check_lens,
 )
+from llm.checks.generation import check_cached_mask, check_rest, check_write
 from llm.checks.layer_block import (
     check_block,
     check_feed_forward,
@@ -69,6 +70,7 @@ __all__ = [
     "check_attention",
     "check_attribute",
     "check_block",
+    "check_cached_mask",
     "check_causal_mask",
     "check_cosine_schedule",
     "check_cosines",
@@ -98,6 +100,7 @@ __all__ = [
     "check_one_hot",
     "check_power_law",
     "check_prefix_mask",
+    "check_rest",
     "check_rms_norm",
     "check_rope",
     "check_sampling",
@@ -108,4 +111,5 @@ __all__ = [
     "check_to_half",
     "check_train",
     "check_train_step",
+    "check_write",
 ]

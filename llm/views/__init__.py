@@ -9,6 +9,7 @@ _HOME = {
     "View": "view",
     "AttentionView": "attention_view",
     "BlockView": "block_view",
+    "CacheView": "cache_view",
     "EmbeddingView": "embedding_view",
     "LensView": "lens_view",
     "FamilyView": "family_view",
