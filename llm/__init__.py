@@ -51,7 +51,6 @@ _MODULES = {
     "logit_lens mean_outputs patch_effects recalled replace_heads text_head_scores",
     "scaling": "PowerLaw fit_power_law forward_flops kv_cache_bytes parameters published "
     "training_flops training_memory",
-    "interpretability": "HeadScores head_scores",
     "cache_costs": "cache_bytes multiply_adds",
     "speculative": "Speculated accept_distribution speculative_generate",
     "films": "Film",

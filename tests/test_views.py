@@ -23,9 +23,8 @@ TEXT = "low lower lowest, the cat sat on the mat"
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e \x00 🦙"
 VIEWS = (
     "tokenizer film quiz attention playground embedding positions block output "
-    "switch lens scale family"
+    "switch lens scale family cache"
 ).split()
-VIEWS = "tokenizer film quiz attention playground embedding positions block cache output".split()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from llm.checks import architectures_bugs as known
 from llm.checks.base import Passed
-from llm.checks.layer_block import CASES, Case, check_tensors, _linear
+from llm.checks.layer_block import CASES, Case, _linear, check_tensors
 
 _stack = torch.stack
 
