@@ -44,6 +44,8 @@ _MODULES = {
     "optimizers": "SGD Adam AdamW",
     "huggingface": "from_huggingface to_huggingface",
     "pretrained": "load",
+    "finetuning": "LoRALinear add_lora dpo_loss fine_tune freeze instruction_batch load_lora "
+    "merge_lora save_lora unfreeze",
     "interpretability": "HeadScores head_scores",
     "films": "Film",
     "live": "live_training",
