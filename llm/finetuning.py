@@ -5,7 +5,7 @@ and the loss of direct preference optimization (Rafailov et al., 2023). The task
 questions about the stories, in a form that the storyteller has never read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from llm.checkpoint import write_atomically
-from llm.data import stories
+from llm.data import stories, story_ids
 from llm.output import cross_entropy
 from llm.story_words import WORDS
 from llm.training import IGNORE
@@ -41,15 +41,14 @@ def unfreeze(model: nn.Module, *patterns: str) -> list[str]:
 
 def _set_trainable(model: nn.Module, patterns: Sequence[str], trainable: bool) -> list[str]:
     parameters = dict(model.named_parameters())
-    names = _matching(parameters, patterns)
+    names = _matching(list(parameters), patterns)
     for name in names:
         parameters[name].requires_grad_(trainable)
         parameters[name].grad = None  # a stale one would still be a step
     return names
 
 
-def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    names = list(names)
+def _matching(names: list[str], patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"{pattern!r} matches none of {len(names)} names, such as {names[-1]}")
@@ -79,17 +78,13 @@ class LoRALinear(nn.Linear):
 
     def merged(self) -> nn.Linear:
         """An ordinary layer with ``W + scale · B A`` in place of W."""
-        linear = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
-        linear.weight = nn.Parameter(
-            self.weight.detach() + self.scale * self.B.detach() @ self.A.detach()
-        )
+        linear = nn.Linear(*self.weight.T.shape, bias=False, device="meta")
+        linear.weight = nn.Parameter((self.weight + self.scale * self.B @ self.A).detach())
         linear.bias = self.bias
         return linear
 
 
-def add_lora(
-    model: nn.Module, *patterns: str, rank: int = 3, alpha: float | None = None
-) -> list[str]:
+def add_lora(model: nn.Module, *patterns: str, rank: int = 3, alpha: float | None = None) -> list:
     """Freeze the whole model and give its linear layers that match an adapter; returns their names.
 
     Without patterns those in the blocks are meant. ``alpha`` is the rank unless given. Raises
@@ -114,15 +109,13 @@ def merge_lora(model: nn.Module) -> nn.Module:
 
 def save_lora(path: str | Path, model: nn.Module) -> None:
     """Write the adapters alone, with what is needed to add them again, as safetensors."""
-    adapters = _adapters(model)
+    adapters, tensors = _adapters(model), {}
     if not adapters:
         raise ValueError("the model has no adapters: add_lora(model) first")
-    tensors = {
-        f"{name}.{half}": getattr(adapters[name], half) for name in adapters for half in "AB"
-    }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    scale = next(iter(adapters.values())).scale
-    write_atomically(path, save(tensors | {"scale": torch.tensor(scale)}))
+    for name, layer in adapters.items():
+        tensors |= {f"{name}.A": layer.A.detach().cpu(), f"{name}.B": layer.B.detach().cpu()}
+        tensors["scale"] = torch.tensor(layer.scale)
+    write_atomically(path, save(tensors))
 
 
 def load_lora(path: str | Path, model: nn.Module) -> nn.Module:
@@ -131,15 +124,15 @@ def load_lora(path: str | Path, model: nn.Module) -> nn.Module:
     Raises ``ValueError`` for layers that the model does not have, or of another shape.
     """
     tensors = load_file(path)
-    scale = float(tensors.pop("scale"))
-    names = {name.rpartition(".")[0] for name in tensors}
-    rank = len(next(tensor for name, tensor in tensors.items() if name.endswith(".A")))
-    for name, part in ((name, dict(model.named_modules()).get(name)) for name in sorted(names)):
+    scale, shapes = float(tensors.pop("scale")), {k: v.shape for k, v in model.named_parameters()}
+    names = sorted({name.rpartition(".")[0] for name in tensors})
+    for name in names:
         wanted = (len(tensors[f"{name}.B"]), tensors[f"{name}.A"].shape[1])
-        if not isinstance(part, nn.Linear) or part.weight.shape != wanted:
+        if shapes.get(f"{name}.weight") != wanted:
             raise ValueError(f"{path} adapts {name} {wanted}, which this model does not have")
+    rank = len(tensors[f"{names[0]}.A"])
     add_lora(model, *names, rank=rank, alpha=scale * rank)
-    model.load_state_dict({k: t.float() for k, t in tensors.items()}, strict=False)
+    model.load_state_dict(tensors, strict=False)
     return model
 
 
@@ -171,23 +164,18 @@ QUESTIONS = {
 
 def story_questions(n: int, seed: int = 0, max_events: int = 2) -> list[Example]:
     """``n`` stories without their closing question, each with a question of another form."""
-    corpus, random, examples = (
-        stories(n, seed, replace(WORDS, max_events=max_events)),
-        Random(seed),
-        [],
-    )
+    corpus = stories(n, seed, replace(WORDS, max_events=max_events))
+    random, examples = Random(seed), []
     for document in corpus.documents:
         told = corpus.told(document)
-        start = next(i for i, word in enumerate(told) if word.word == "found")
-        found = [
-            word.word for word in told[start - 1 : start + 7]
-        ]  # Ravi found a red kite in the pond
+        words = [word.word for word in told]
+        start = words.index("found")  # Ravi found a red kite in the pond
+        finder, _, _, colour, thing, *_, place = words[start - 1 : start + 7]
         owner = next(word.word for word in reversed(told) if word.kind == "owner")
-        answers = {"owner": owner, "finder": found[0], "place": found[7], "colour": found[3]}
+        answers = {"owner": owner, "finder": finder, "place": place, "colour": colour}
         kind = random.choice(list(QUESTIONS))
         story = document[: document.rindex(" Who has the")]
-        question = QUESTIONS[kind].format(thing=found[4])
-        examples.append(Example(story, question, answers[kind], kind))
+        examples.append(Example(story, QUESTIONS[kind].format(thing=thing), answers[kind], kind))
     return examples
 
 
@@ -221,22 +209,24 @@ def instruction_batch(
 
 
 def question_batches(
-    tokenizer, examples: Sequence[Example], batch_size: int, seed: int = 0
+    tokenizer, examples: Sequence[Example], size: int, seed: int = 0, mix: Sequence[str] = ()
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of examples without end, drawn at random; the answer is a word and the end."""
-    generator = torch.Generator().manual_seed(seed)
-    end = tokenizer.special_tokens["<|end|>"]
+    """Batches without end, drawn at random, of questions whose answer is a word and the end.
+
+    With stories to ``mix`` in, every second row is one of them, with the loss on all of it.
+    """
+    random, end = Random(seed), tokenizer.special_tokens["<|end|>"]
+    n_stories = size // 2 if mix else 0
     while True:
-        chosen = torch.randint(len(examples), (batch_size,), generator=generator).tolist()
-        yield instruction_batch(
-            [
-                (
-                    prompt_ids(tokenizer, e.story, e.question),
-                    [*tokenizer.encode(f" {e.answer}"), end],
-                )
-                for e in (examples[i] for i in chosen)
-            ]
-        )
+        pairs = []
+        for e in random.choices(examples, k=size - n_stories):
+            answer = [*tokenizer.encode(f" {e.answer}"), end]
+            pairs.append((prompt_ids(tokenizer, e.story, e.question), answer))
+        for row in (
+            story_ids(tokenizer, text) for text in random.choices(mix or [""], k=n_stories)
+        ):
+            pairs.append((row[:1], row[1:]))
+        yield instruction_batch(pairs)
 
 
 def fine_tune(
@@ -245,10 +235,12 @@ def fine_tune(
     steps: int,
     lr: float = 1e-3,
     weight_decay: float = 0.0,
+    watch: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[float]:
     """Train what is not frozen on so many batches; the loss of each step, in nats a target.
 
-    The rate falls in a line to 0. Raises ``ValueError`` when all is frozen.
+    The rate falls in a line to 0. ``watch(step, loss)`` is called after each step. Raises
+    ``ValueError`` when all is frozen.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
@@ -256,8 +248,8 @@ def fine_tune(
     optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay)
     falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     device, losses = trained[0].device, []
-    model.train()
-    for _, (inputs, targets) in zip(range(steps), batches, strict=False):
+    for step, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
+        model.train()
         loss = cross_entropy(model(inputs.to(device)), targets.to(device))
         optimizer.zero_grad()
         loss.backward()
@@ -265,6 +257,7 @@ def fine_tune(
         optimizer.step()
         falling.step()
         losses.append(loss.item())
+        watch(step, losses[-1])
     model.eval()
     return losses
 

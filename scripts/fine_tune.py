@@ -1,0 +1,85 @@
+"""The storyteller learns to answer questions: ``python scripts/fine_tune.py``, five ways.
+
+All weights, LoRA, all weights with the lower half frozen, all weights with stories mixed in, and
+new weights. Each way has the same 300 batches (of the mixed ones, half the rows are stories) and is
+asked the same 100 questions about stories that none has seen. A row is one look at one run. The
+adapter that LoRA trained goes to ``llm/assets/storyteller.lora.safetensors``, in half precision.
+"""
+
+import torch
+from safetensors.torch import load_file, save
+from train_weights import save_table
+
+from llm import load
+from llm.checkpoint import write_atomically
+from llm.data import pad_rows, stories, story_ids
+from llm.device import seed_everything
+from llm.finetuning import (
+    add_lora,
+    answers,
+    fine_tune,
+    freeze,
+    question_batches,
+    save_lora,
+    story_questions,
+)
+from llm.model import Transformer
+from llm.pretrained import ASSETS
+from llm.training import IGNORE, evaluate
+
+RESULTS, ADAPTER = ASSETS / "fine_tune.csv", ASSETS / "storyteller.lora.safetensors"
+RATES = {"full": FULL, "frozen": FULL, "mixed": FULL, "scratch": FULL, "lora": LORA}
+LOOKS, STEPS, SIZE = (0, 30, 75, 150, 300), 300, 32
+FROZEN = ("embeddings.*", "blocks.[01].*")
+
+
+def main() -> None:
+    """Fine-tune each way and write one row a look."""
+    rows = [row for way in RATES for row in run(way)]
+    save_table(RESULTS, rows)
+
+
+def run(way: str) -> list[dict]:
+    """One way, looked at before, while and after it is trained."""
+    seed_everything(0)
+    model, tokenizer = load("storyteller")
+    if way == "scratch":
+        model = Transformer(model.config)
+    if way == "lora":
+        add_lora(model, rank=3, alpha=12)
+    if way == "frozen":
+        freeze(model, *FROZEN)
+    asked, told = story_questions(100, seed=99), stories(200, seed=77).documents
+    told = pad_rows([story_ids(tokenizer, story) for story in told], IGNORE)
+    mix = stories(9_000, seed=3).documents if way == "mixed" else ()
+    batches = question_batches(tokenizer, story_questions(9_000, seed=1), SIZE, 0, mix)
+    rows = []
+
+    def look(step: int, loss: float) -> None:
+        if step not in LOOKS:
+            return
+        given = answers(model, tokenizer, asked)
+        rows.append(
+            {
+                "way": way,
+                "step": step,
+                "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+                "loss": round(loss, 4),
+                "right": sum(a == e.answer for a, e in zip(given, asked, strict=True)),
+                "stories": round(evaluate(model, told, 128), 4),
+            }
+        )
+        print(rows[-1], flush=True)
+
+    look(0, float("nan"))
+    fine_tune(model, batches, STEPS, RATES[way], watch=look)
+    if way == "lora":
+        save_lora(ADAPTER, model)
+        half = {name: tensor.half() for name, tensor in load_file(ADAPTER).items()}
+        write_atomically(ADAPTER, save(half))
+    return rows
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
