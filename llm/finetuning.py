@@ -158,11 +158,10 @@ QUESTIONS = {
     "owner": "Who has the {thing}?",
     "finder": "Who found the {thing}?",
     "place": "Where was the {thing}?",
-    "colour": "What colour has the {thing}?",
 }
 
 
-def story_questions(n: int, seed: int = 0, max_events: int = 2) -> list[Example]:
+def story_questions(n: int, seed: int = 0, max_events: int = 1) -> list[Example]:
     """``n`` stories without their closing question, each with a question of another form."""
     corpus = stories(n, seed, replace(WORDS, max_events=max_events))
     random, examples = Random(seed), []
@@ -170,9 +169,9 @@ def story_questions(n: int, seed: int = 0, max_events: int = 2) -> list[Example]
         told = corpus.told(document)
         words = [word.word for word in told]
         start = words.index("found")  # Ravi found a red kite in the pond
-        finder, _, _, colour, thing, *_, place = words[start - 1 : start + 7]
+        finder, _, _, _, thing, *_, place = words[start - 1 : start + 7]
         owner = next(word.word for word in reversed(told) if word.kind == "owner")
-        answers = {"owner": owner, "finder": finder, "place": place, "colour": colour}
+        answers = {"owner": owner, "finder": finder, "place": place}
         kind = random.choice(list(QUESTIONS))
         story = document[: document.rindex(" Who has the")]
         examples.append(Example(story, QUESTIONS[kind].format(thing=thing), answers[kind], kind))
@@ -213,17 +212,16 @@ def question_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end, drawn at random, of questions whose answer is a word and the end.
 
-    With stories to ``mix`` in, every second row is one of them, with the loss on all of it.
+    With stories to ``mix`` in, every four questions bring one of them, with the loss on all of it.
     """
     random, end = Random(seed), tokenizer.special_tokens["<|end|>"]
-    n_stories = size // 2 if mix else 0
     while True:
         pairs = []
-        for e in random.choices(examples, k=size - n_stories):
+        for e in random.choices(examples, k=size):
             answer = [*tokenizer.encode(f" {e.answer}"), end]
             pairs.append((prompt_ids(tokenizer, e.story, e.question), answer))
         for row in (
-            story_ids(tokenizer, text) for text in random.choices(mix or [""], k=n_stories)
+            story_ids(tokenizer, text) for text in random.choices(mix, k=size // 4 if mix else 0)
         ):
             pairs.append((row[:1], row[1:]))
         yield instruction_batch(pairs)

@@ -188,8 +188,6 @@ def test_questions_are_answered_by_the_story():
             assert f"{e.answer} found a" in e.story
         if e.kind == "place":
             assert f"in the {e.answer}." in e.story
-        if e.kind == "colour":
-            assert f"{e.answer} {e.question.split()[-1].strip('?')} in the" in e.story
         if e.kind == "owner":
             text = f"{e.story} Who has the {colour_and_thing(e.story)} now? {e.answer}."
             assert data.stories(1).told(text)[-3].options == {e.answer: 1.0}

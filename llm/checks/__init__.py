@@ -16,6 +16,11 @@ from llm.checks.embeddings import (
     check_one_hot,
     check_sinusoidal,
 )
+from llm.checks.finetuning import (
+    check_answer_targets,
+    check_dpo_loss,
+    check_lora,
+)
 from llm.checks.layer_block import (
     check_block,
     check_feed_forward,
@@ -46,6 +51,7 @@ __all__ = [
     "CheckFailed",
     "Passed",
     "check_accumulate",
+    "check_answer_targets",
     "check_attend_newest",
     "check_attention",
     "check_block",
@@ -55,12 +61,14 @@ __all__ = [
     "check_count_pairs",
     "check_cross_entropy",
     "check_decode",
+    "check_dpo_loss",
     "check_embedding",
     "check_encode",
     "check_feed_forward",
     "check_function",
     "check_get_batch",
     "check_layer_norm",
+    "check_lora",
     "check_merge",
     "check_merge_heads",
     "check_multi_head",
