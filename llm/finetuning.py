@@ -155,26 +155,32 @@ class Example(NamedTuple):
 
 
 QUESTIONS = {
-    "owner": "Who has the {thing}?",
-    "finder": "Who found the {thing}?",
+    "owner": "Who has the {colour} {thing} now?",
+    "finder": "Who found the {colour} {thing}?",
+    "colour": "What colour has the {thing}?",
     "place": "Where was the {thing}?",
 }
 
 
-def story_questions(n: int, seed: int = 0, max_events: int = 1) -> list[Example]:
-    """``n`` stories without their closing question, each with a question of another form."""
-    corpus = stories(n, seed, replace(WORDS, max_events=max_events))
+def story_questions(n: int, seed: int = 0, kinds: Sequence[str] = tuple(QUESTIONS)[:3]) -> list:
+    """``n`` stories of one event, without their closing question, each with one of our own.
+
+    ``kinds`` are the keys of :data:`QUESTIONS` from which each is drawn; no story tells a place
+    twice, so that only the others are like anything that the storyteller had to learn.
+    """
+    corpus = stories(n, seed, replace(WORDS, max_events=1))
     random, examples = Random(seed), []
     for document in corpus.documents:
         told = corpus.told(document)
         words = [word.word for word in told]
         start = words.index("found")  # Ravi found a red kite in the pond
-        finder, _, _, _, thing, *_, place = words[start - 1 : start + 7]
-        owner = next(word.word for word in reversed(told) if word.kind == "owner")
-        answers = {"owner": owner, "finder": finder, "place": place}
-        kind = random.choice(list(QUESTIONS))
+        finder, _, _, colour, thing, _, _, place = words[start - 1 : start + 7]
+        answers = {"finder": finder, "place": place, "colour": colour}
+        answers["owner"] = next(word.word for word in reversed(told) if word.kind == "owner")
+        kind = random.choice(kinds)
         story = document[: document.rindex(" Who has the")]
-        examples.append(Example(story, QUESTIONS[kind].format(thing=thing), answers[kind], kind))
+        question = QUESTIONS[kind].format(colour=colour, thing=thing)
+        examples.append(Example(story, question, answers[kind], kind))
     return examples
 
 

@@ -21,7 +21,7 @@ from llm.views.view import FOLDER, css_text, script_text, strings
 
 TEXT = "low lower lowest, the cat sat on the mat"
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e \x00 🦙"
-VIEWS = "tokenizer film quiz attention playground embedding positions block output".split()
+VIEWS = "tokenizer film quiz attention playground embedding positions block output finetune".split()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ _HOME = {
     "AttentionView": "attention_view",
     "BlockView": "block_view",
     "EmbeddingView": "embedding_view",
+    "FineTuneView": "finetune_view",
     "OutputView": "output_view",
     "Playground": "playground_view",
     "PositionView": "positions_view",
