@@ -162,11 +162,11 @@ QUESTIONS = {
 }
 
 
-def story_questions(n: int, seed: int = 0, kinds: Sequence[str] = tuple(QUESTIONS)[:3]) -> list:
+def story_questions(n: int, seed: int = 0, kinds: Sequence[str] = tuple(QUESTIONS)[:2]) -> list:
     """``n`` stories of one event, without their closing question, each with one of our own.
 
-    ``kinds`` are the keys of :data:`QUESTIONS` from which each is drawn; no story tells a place
-    twice, so that only the others are like anything that the storyteller had to learn.
+    ``kinds`` are the keys of :data:`QUESTIONS` from which each is drawn: those whose answer is a
+    name, unless given.
     """
     corpus = stories(n, seed, replace(WORDS, max_events=1))
     random, examples = Random(seed), []

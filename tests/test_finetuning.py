@@ -1,5 +1,6 @@
 """llm.finetuning: what is frozen stays, adapters are exact, the loss counts answers only."""
 
+import csv
 import math
 
 import pytest
@@ -27,6 +28,7 @@ from llm.finetuning import (
     unfreeze,
 )
 from llm.output import cross_entropy
+from llm.pretrained import ASSETS
 
 
 def trained(model):
@@ -182,7 +184,7 @@ def test_questions_are_answered_by_the_story():
     examples = story_questions(200, 5, tuple(QUESTIONS))
     assert examples[:50] == story_questions(50, 5, tuple(QUESTIONS))
     assert {e.kind for e in examples} == set(QUESTIONS)
-    assert {e.kind for e in story_questions(90)} == {"owner", "finder", "colour"}
+    assert {e.kind for e in story_questions(90)} == {"owner", "finder"}
     for e in examples:
         assert f" {e.answer}" in e.story and "now?" not in e.story and e.story.endswith(".")
         if e.kind == "finder":
@@ -242,3 +244,34 @@ def test_dpo_s_gradient_is_that_of_the_paper():
     expected = -0.3 * torch.sigmoid(-0.3 * margin).detach() / 5
     torch.testing.assert_close(four[0].grad, expected)
     torch.testing.assert_close(four[1].grad, -expected)
+
+
+RESULTS = list(csv.DictReader((ASSETS / "fine_tune.csv").open(encoding="utf-8")))
+FIRST, LAST = ({r["way"]: r for r in RESULTS if r["step"] == step} for step in ("0", "200"))
+
+
+def test_committed_results_say_what_the_chapter_says():
+    right = {way: int(row["right"]) for way, row in LAST.items()}
+    stories = {way: float(row["stories"]) for way, row in LAST.items()}
+    assert set(right) == {"full", "frozen", "mixed", "scratch", "lora", "place"}
+    assert all(int(row["right"]) <= 30 for row in FIRST.values())
+    assert min(right[way] for way in ("full", "frozen", "mixed", "lora")) >= 90
+    assert abs(right["lora"] - right["full"]) <= 3 and right["scratch"] < 75 and right["place"] < 30
+    assert int(LAST["lora"]["trained"]) < 0.05 * int(LAST["full"]["trained"])
+    assert int(LAST["frozen"]["trained"]) < 0.5 * int(LAST["full"]["trained"])
+    before = float(FIRST["full"]["stories"])
+    assert before < 0.66 and stories["mixed"] < 0.72
+    assert min(stories[way] for way in ("full", "frozen", "lora")) > before + 1
+
+
+def test_the_committed_adapter_answers_as_its_row_says():
+    path = ASSETS / "storyteller.lora.safetensors"
+    assert path.stat().st_size < 60_000
+    model, tokenizer = load("storyteller")
+    load_lora(path, model)
+    asked = story_questions(100, seed=99)
+    given = answers(model, tokenizer, asked)
+    right = sum(a == e.answer for a, e in zip(given, asked, strict=True))
+    assert abs(right - int(LAST["lora"]["right"])) <= 1
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trained == int(LAST["lora"]["trained"]) == 21_888
