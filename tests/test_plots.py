@@ -152,3 +152,16 @@ def test_reach_draws_one_line_for_each_way():
     assert list(rope.get_ydata()) == [0.5, 1.0] and alibi.get_label() == "alibi"
     assert figure.axes[0].get_ylim()[0] < 0.4
     assert figure.description == "Loss at near, far: rope 0.50, 1.00; alibi 0.40, 0.45"
+
+
+def test_fine_tuning_draws_a_line_for_each_way():
+    rows = [
+        {"way": way, "step": step, "right": right, "stories": "0.7"}
+        for way in ("full", "lora")
+        for step, right in (("0", "0"), ("200", "98"))
+    ]
+    figure = plots.fine_tuning(rows)
+    asked, lost = figure.axes
+    assert [list(line.get_ydata()) for line in asked.get_lines()] == [[0, 98]] * 2
+    assert len(lost.get_lines()) == 2 and "lora 98 right, stories 0.7" in figure.description
+    assert "lora" in html(figure)
