@@ -1,12 +1,13 @@
-"""GPT-2 and LLaMA checkpoints in Hugging Face's names, in and out.
+"""GPT-2, LLaMA, Mistral and Qwen2 checkpoints in Hugging Face's names, in and out.
 
 A family is a table of names and a translation of configurations. Nothing is computed but the
 transposes of GPT-2, which stores its matrices as (in, out), and its q, k and v as one.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,19 +22,20 @@ NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", "rotary_emb.inv_freq")  # cons
 
 
 def from_huggingface(source: str | Path | State, hf_config: dict | None = None) -> Transformer:
-    """A :class:`llm.Transformer` with the weights of a GPT-2 or LLaMA checkpoint, ready to read.
+    """A :class:`llm.Transformer` with the weights of a checkpoint of :data:`FAMILIES`, to be read.
 
-    ``source`` is a folder with ``config.json`` and safetensors files, or a state dict that comes
-    with its ``hf_config``. Raises ``ValueError`` for a family or a setting that the book's model
-    does not have, and names tensors that are missing, unknown or of another shape.
+    ``source`` is a folder with ``config.json`` and safetensors files, a state dict that comes with
+    its ``hf_config``, or the name of a model on the Hugging Face Hub, such as ``"gpt2"``: it is
+    downloaded once. Raises ``ValueError`` for a family or a setting that the book's model does not
+    have, a name that cannot be had, and for tensors that are missing, unknown or of another shape.
     """
     if not isinstance(source, dict):
-        source, hf_config = _read_folder(Path(source), hf_config)
+        source, hf_config = _read_folder(_folder(source), hf_config)
     if hf_config is None:
         raise ValueError("a state dict needs its hf_config: pass model.config.to_dict()")
     kind = hf_config.get("model_type")
     if kind not in FAMILIES:
-        raise ValueError(f"model_type={kind!r}: this book reads {' and '.join(FAMILIES)}")
+        raise ValueError(f"model_type={kind!r}: this book reads {', '.join(FAMILIES)}")
     family = FAMILIES[kind]
     try:
         model = Transformer(family.read(hf_config))
@@ -46,11 +48,14 @@ def from_huggingface(source: str | Path | State, hf_config: dict | None = None) 
 def to_huggingface(model: Transformer) -> tuple[State, dict]:
     """The state dict and configuration with which ``transformers`` holds the same model.
 
-    A LayerNorm model is written as GPT-2, an RMSNorm model as LLaMA. Raises ``ValueError`` naming
-    the settings that the family's configuration cannot express. LLaMA's has no residual dropout.
+    A LayerNorm model is written as GPT-2, an RMSNorm model as Mistral if it has a window, as Qwen2
+    if only q, k and v have biases, and else as LLaMA. Raises ``ValueError`` naming the settings
+    that the family's configuration cannot express. These three have no residual dropout.
     """
     config = model.config
-    kind = "gpt2" if config.norm == "layernorm" else "llama"
+    biased = config.qkv_bias and not config.bias
+    rms = "mistral" if config.attention_window else "qwen2" if biased else "llama"
+    kind = "gpt2" if config.norm == "layernorm" else rms
     family = FAMILIES[kind]
     theirs = {"model_type": kind} | family.write(config)
     back = family.read(theirs).replace(dropout=config.dropout).to_dict()
@@ -134,6 +139,23 @@ def _refuse(fault: str, names: list[str]) -> None:
     if names:
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         raise ValueError(f"{fault} tensors: {', '.join(names[:8])}{more}")
+
+
+def _folder(source: str | Path) -> Path:
+    """The folder, or that of a download from the Hub, kept in the cache of its own client."""
+    if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(source)):
+        return Path(source)
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(source, allow_patterns=["config.json", "*.safetensors"]))
+    except Exception as error:  # the client has many: no network, no such model, not installed
+        reason = str(error).splitlines()[0][:120]
+        raise ValueError(
+            f"{source!r} is no folder here, and the Hugging Face Hub gave no model of that name "
+            f"({type(error).__name__}: {reason}). It needs a network and `pip install "
+            "huggingface_hub`; or save a model with model.save_pretrained(folder)"
+        ) from None
 
 
 def _read_folder(folder: Path, hf_config: dict | None) -> tuple[State, dict]:
@@ -243,6 +265,24 @@ def _write_llama(config: ModelConfig) -> dict:
     }
 
 
+def _read_mistral(theirs: dict) -> ModelConfig:
+    return _read_llama(theirs).replace(attention_window=theirs.get("sliding_window"))
+
+
+def _write_mistral(config: ModelConfig) -> dict:
+    window = {"architectures": ["MistralForCausalLM"], "sliding_window": config.attention_window}
+    return _write_llama(config) | window
+
+
+def _read_qwen2(theirs: dict) -> ModelConfig:
+    _require(theirs, use_sliding_window=False)
+    return _read_llama(theirs).replace(qkv_bias=True)
+
+
+def _write_qwen2(config: ModelConfig) -> dict:
+    return _write_llama(config) | {"architectures": ["Qwen2ForCausalLM"]}
+
+
 FAMILIES = {
     "gpt2": Family(
         prefix="transformer.",
@@ -287,3 +327,6 @@ FAMILIES = {
         write=_write_llama,
     ),
 }
+_LLAMA = FAMILIES["llama"]  # the next two have its names
+FAMILIES["mistral"] = replace(_LLAMA, read=_read_mistral, write=_write_mistral)
+FAMILIES["qwen2"] = replace(_LLAMA, read=_read_qwen2, write=_write_qwen2)

@@ -322,6 +322,27 @@ def switch_effects(changes: Mapping[str, Sequence[float]], chance: float) -> Fig
         axes.invert_yaxis()
     told = (f"{name} {mean(values):+.3f}" for name, values in changes.items())
     figure.description = f"Mean change of the loss: {', '.join(told)}; chance {chance:.3f}"
+def fine_tuning(rows: Sequence[Mapping[str, str]]) -> Figure:
+    """Questions answered, and the loss on stories, along ``rows`` of ``fine_tune.csv``."""
+    ways, told = list(dict.fromkeys(row["way"] for row in rows)), []
+    with figure_style():
+        figure = Figure(figsize=(7.0, 3.4), layout="constrained")
+        asked, lost = figure.subplots(1, 2, subplot_kw={"xlabel": "step"})
+        asked.set(ylabel="right answers of 100", ylim=(0, 103))
+        lost.set(ylabel="loss on stories (nats a token)", ylim=(0, 11.5))
+        for way, mark, colour in zip(
+            ways, "osv^D", (*MARKS.values(), MUTED["light"]), strict=False
+        ):
+            mine = [row for row in rows if row["way"] == way]
+            steps = [int(row["step"]) for row in mine]
+            for axes, name in ((asked, "right"), (lost, "stories")):
+                values = [float(row[name]) for row in mine]
+                axes.plot(steps, values, f"{mark}-", color=colour, label=way, markersize=4)
+            told.append(f"{way} {mine[-1]['right']} right, stories {mine[-1]['stories']}")
+        figure.legend(
+            *asked.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False
+        )
+    figure.description = f"After {steps[-1]} steps: {'; '.join(told)}"
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     GPT2Config,
-    GPT2LMHeadModel,
     LlamaConfig,
-    LlamaForCausalLM,
+    MistralConfig,
+    Qwen2Config,
 )
 
+import llm
 from llm import GPT, Llama, ModelConfig, Transformer, from_huggingface, generate, to_huggingface
+from llm.data import stories, story_ids
 
 GPT2 = {"vocab_size": 61, "n_positions": 24, "n_embd": 32, "n_layer": 3, "n_head": 4}
 LLAMA = {
@@ -40,9 +43,19 @@ CONFIGS = {
         **LLAMA, head_dim=12, rope_parameters={"rope_type": "default", "rope_theta": 300.0}
     ),
     "llama, biases": LlamaConfig(**LLAMA, attention_bias=True, mlp_bias=True),
+    "mistral, window": MistralConfig(
+        **LLAMA, num_key_value_heads=2, sliding_window=5, attn_implementation="eager"
+    ),
+    "mistral, no window": MistralConfig(
+        **LLAMA, num_key_value_heads=4, sliding_window=None, head_dim=12
+    ),
+    "qwen2": Qwen2Config(**LLAMA, num_key_value_heads=2, rope_theta=300.0),
+    "qwen2, tied": Qwen2Config(**LLAMA, num_key_value_heads=1, tie_word_embeddings=True),
 }
 EACH = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-ONE_OF_EACH = pytest.mark.parametrize("name", ["gpt2", "llama, grouped"])
+ONE_OF_EACH = pytest.mark.parametrize(
+    "name", ["gpt2", "llama, grouped", "mistral, window", "qwen2"]
+)
 
 
 @pytest.fixture
@@ -50,8 +63,7 @@ def theirs(disturb):
     """Make a Hugging Face model of a configuration with disturbed weights."""
 
     def make(config):
-        kind = GPT2LMHeadModel if config.model_type == "gpt2" else LlamaForCausalLM
-        return disturb(kind(config)).eval()
+        return disturb(AutoModelForCausalLM.from_config(deepcopy(config))).eval()
 
     return make
 
@@ -141,8 +153,9 @@ def test_a_saved_folder_loads_sharded_or_whole(theirs, name, size, tmp_path):
 
 
 @ONE_OF_EACH
-def test_bfloat16_checkpoints_are_read_as_float32(theirs, name, tmp_path):
-    theirs(CONFIGS[name]).bfloat16().save_pretrained(tmp_path)
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_checkpoints_are_read_as_float32(theirs, name, kind, tmp_path):
+    theirs(CONFIGS[name]).to(kind).save_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     assert_same_logits(from_huggingface(tmp_path), model.eval())
 
@@ -185,8 +198,9 @@ def test_one_name_of_a_tied_matrix_is_enough(theirs, kept):
         + (["type='linear'"],),
         ("llama", {"attention_bias": True, "mlp_bias": False}, ["mlp_bias=False"]),
         ("llama", {"hidden_act": "gelu"}, ["hidden_act='gelu'", "'silu'"]),
-        ("llama", {"model_type": "mistral"}, ["'mistral'", "gpt2 and llama"]),
-        ("llama", {"model_type": None}, ["None", "gpt2 and llama"]),
+        ("llama", {"model_type": "mamba"}, ["'mamba'", "gpt2, llama, mistral, qwen2"]),
+        ("llama", {"model_type": None}, ["None", "gpt2, llama, mistral, qwen2"]),
+        ("qwen2", {"use_sliding_window": True}, ["use_sliding_window=True"]),
         ("gpt2", {"activation_function": "silu"}, ["activation_function='silu'", "gelu_new"]),
         ("gpt2", {"scale_attn_weights": False}, ["scale_attn_weights=False"]),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, ["scale_attn_by_inverse_layer_idx"]),
@@ -245,6 +259,45 @@ def test_a_tied_config_with_two_different_matrices_is_refused(theirs):
         from_huggingface(model.state_dict(), config)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "some-lab/some-model"])
+def test_a_name_on_the_hub_is_asked_for_and_its_absence_explained(
+    monkeypatch, theirs, name, tmp_path
+):
+    import huggingface_hub
+
+    def offline(*args, **settings):
+        raise OSError("no network\nat all")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(ValueError, match=rf"'{name}' is no folder.*OSError: no network\)"):
+        from_huggingface(name)
+    model = theirs(CONFIGS["qwen2"])
+    model.save_pretrained(tmp_path)
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda asked, **_: tmp_path if asked == name else None
+    )
+    assert_same_logits(from_huggingface(name), model)
+
+
+def test_the_storyteller_loads_in_transformers_and_says_the_same(tmp_path):
+    ours, tokenizer = llm.load("storyteller")
+    state, written = to_huggingface(ours)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**written)).eval()
+    model.load_state_dict(state, strict=True)
+    model.save_pretrained(tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    ids = torch.tensor([story_ids(tokenizer, stories(1).documents[0])])
+    with torch.no_grad():
+        logits = again(ids).logits
+        difference = (ours(ids).log_softmax(-1) - logits.log_softmax(-1)).abs().max()
+    assert logits.std() > 1 and difference < 1e-3
+    prompt = ids[:, :7]
+    expected = again.generate(
+        prompt, max_new_tokens=30, do_sample=False, eos_token_id=None, pad_token_id=0
+    )
+    assert torch.equal(generate(ours, prompt, 30, temperature=0), expected)
+
+
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path} needs config.json"):
         from_huggingface(tmp_path)
@@ -276,7 +329,7 @@ def test_settings_that_a_family_cannot_express_are_named(fields, part):
     assert part in str(error.value)
 
 
-@pytest.mark.parametrize("fields", [{"rope_layout": "interleaved"}, {"qkv_bias": True}], ids=str)
+@pytest.mark.parametrize("fields", [{"rope_layout": "interleaved"}, {"qk_norm": True}], ids=str)
 def test_a_llama_of_another_kind_is_named(fields):
     with pytest.raises(ValueError, match="llama checkpoint cannot express"):
         to_huggingface(Llama(vocab_size=9, d_model=16, **fields))

@@ -190,3 +190,14 @@ def test_a_map_of_two_texts_names_both():
     figure = plots.attention_map(weights, ["u", "v"], "across", keys=["a", "b", "c"])
     assert figure.description == "across: u at b; v at a"
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b", "c"]
+def test_fine_tuning_draws_a_line_for_each_way():
+    rows = [
+        {"way": way, "step": step, "right": right, "stories": "0.7"}
+        for way in ("full", "lora")
+        for step, right in (("0", "0"), ("200", "98"))
+    ]
+    figure = plots.fine_tuning(rows)
+    asked, lost = figure.axes
+    assert [list(line.get_ydata()) for line in asked.get_lines()] == [[0, 98]] * 2
+    assert len(lost.get_lines()) == 2 and "lora 98 right, stories 0.7" in figure.description
+    assert "lora" in html(figure)

@@ -20,6 +20,7 @@ from llm import (
     attribution,
     cache_bytes,
     causal_mask,
+    add_lora,
     cosine_schedule,
     fit_probe,
     forward_flops,
@@ -30,6 +31,7 @@ from llm import (
     linear_memory,
     mean_outputs,
     replace_heads,
+    instruction_batch,
     trace,
 )
 from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
@@ -165,6 +167,7 @@ def test_bad_quizzes_are_named(tmp_path):
     for sources, words in {
         (): "a quiz needs a question",
         ("cooking",): "tokenization, training",
+        ("cooking",): "finetuning, layer_block, output, tokenization, training",
         (5,): "give Question(…), a Path",
         (tmp_path / "none.toml",): "none.toml is no quiz (FileNotFoundError",
         (tmp_path / "bad.toml",): "bad.toml is no quiz (TypeError",
@@ -436,6 +439,33 @@ def test_answers_on_gpt_and_llama():
     scores = [flops_per_token(c, 9) - flops_per_token(c, 0) for c in (many, few)]
     assert scores[0] == scores[1] and shares == {"a quarter of the cache, all of the scores"}
     assert order == {" ".join(map(str, rope_order(6, "half").tolist()))}
+def test_answers_on_fine_tuning():
+    masked, count, still, rope, nothing, _ = answers("finetuning")
+    _, targets = instruction_batch([(range(10), range(3))])
+    assert masked == int((targets == -100).sum())
+
+    model = torch.nn.Sequential(torch.nn.Linear(1000, 200))
+    add_lora(model, "0", rank=4)
+    assert count == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+    ends = {}
+    for name, gradient in {"zeros": torch.zeros(1), "None": None}.items():
+        w = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.AdamW([w], weight_decay=0.1)
+        w.grad = torch.ones(1)
+        optimizer.step()
+        before, w.grad = w.item(), gradient
+        optimizer.step()
+        ends[name] = w.item() == before
+    assert ends == {"zeros": False, "None": True}
+    assert still == {"Their gradients are set to `None`, and they are frozen"}
+    assert len(rope) == 2 and all("RoPE" in choice for choice in rope)
+
+    layer = model[0]
+    torch.nn.init.zeros_(layer.A)
+    layer(torch.ones(1000)).square().sum().backward()
+    assert layer.A.grad.abs().max() == layer.B.grad.abs().max() == 0
+    assert nothing == {"Nothing: both gradients are 0 at every step"}
 
 
 def test_answers_on_the_layer_block():

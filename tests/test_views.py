@@ -25,6 +25,7 @@ VIEWS = (
     "tokenizer film quiz attention playground embedding positions block output "
     "switch lens scale family cache"
 ).split()
+VIEWS = "tokenizer film quiz attention playground embedding positions block output finetune".split()
 
 
 @pytest.fixture(scope="module")

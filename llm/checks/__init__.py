@@ -23,6 +23,10 @@ from llm.checks.interpretability import (
     check_effect,
     check_induction_score,
     check_lens,
+from llm.checks.finetuning import (
+    check_answer_targets,
+    check_dpo_loss,
+    check_lora,
 )
 from llm.checks.layer_block import (
     check_block,
@@ -66,6 +70,7 @@ __all__ = [
     "CheckFailed",
     "Passed",
     "check_accumulate",
+    "check_answer_targets",
     "check_attend_newest",
     "check_attention",
     "check_attribute",
@@ -80,6 +85,7 @@ __all__ = [
     "check_cross_entropy",
     "check_decode",
     "check_effect",
+    "check_dpo_loss",
     "check_embedding",
     "check_encode",
     "check_feed_forward",
@@ -91,6 +97,7 @@ __all__ = [
     "check_hide",
     "check_layer_norm",
     "check_lens",
+    "check_lora",
     "check_merge",
     "check_merge_heads",
     "check_mix",

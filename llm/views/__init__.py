@@ -13,6 +13,7 @@ _HOME = {
     "EmbeddingView": "embedding_view",
     "LensView": "lens_view",
     "FamilyView": "family_view",
+    "FineTuneView": "finetune_view",
     "OutputView": "output_view",
     "Playground": "playground_view",
     "PositionView": "positions_view",

@@ -36,6 +36,7 @@ VIEWS = [  # a line for each, as in a cell; what is typed or pressed first must 
     "CacheView()",
     "EmbeddingView()",
     "PositionView()",
+    "FineTuneView()",
 ]
 COLAB = {  # of constraints-colab.txt, with the torch of .venv
     name: version
