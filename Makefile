@@ -68,8 +68,7 @@ claims: environment ## run the chapters again and compare every figure of the pa
 weights: environment ## train the models of the book, their films and tables again (two hours)
 	@$(PYTHON) scripts/train_weights.py
 	for script in films tiny_shakespeare stairs extrapolation owner_heads head_effects norm_places \
-	    first_sentences llama_steps ladder carries few_examples; do
-	for script in films tiny_shakespeare stairs extrapolation owner_heads norm_places first_sentences fine_tune; do
+	    first_sentences llama_steps ladder carries few_examples fine_tune; do
 	  $(PYTHON) scripts/$$script.py
 	done
 

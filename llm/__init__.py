@@ -55,7 +55,6 @@ _MODULES = {
     "speculative": "Speculated accept_distribution speculative_generate",
     "finetuning": "LoRALinear add_lora dpo_loss fine_tune freeze instruction_batch load_lora "
     "merge_lora save_lora unfreeze",
-    "interpretability": "HeadScores head_scores",
     "films": "Film",
     "views.live_training": "live_training",
     "probes": "Probe trace",

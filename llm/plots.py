@@ -322,6 +322,8 @@ def switch_effects(changes: Mapping[str, Sequence[float]], chance: float) -> Fig
         axes.invert_yaxis()
     told = (f"{name} {mean(values):+.3f}" for name, values in changes.items())
     figure.description = f"Mean change of the loss: {', '.join(told)}; chance {chance:.3f}"
+
+
 def fine_tuning(rows: Sequence[Mapping[str, str]]) -> Figure:
     """Questions answered, and the loss on stories, along ``rows`` of ``fine_tune.csv``."""
     ways, told = list(dict.fromkeys(row["way"] for row in rows)), []

@@ -190,6 +190,8 @@ def test_a_map_of_two_texts_names_both():
     figure = plots.attention_map(weights, ["u", "v"], "across", keys=["a", "b", "c"])
     assert figure.description == "across: u at b; v at a"
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b", "c"]
+
+
 def test_fine_tuning_draws_a_line_for_each_way():
     rows = [
         {"way": way, "step": step, "right": right, "stories": "0.7"}

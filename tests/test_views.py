@@ -23,9 +23,8 @@ TEXT = "low lower lowest, the cat sat on the mat"
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 \u202e \x00 🦙"
 VIEWS = (
     "tokenizer film quiz attention playground embedding positions block output "
-    "switch lens scale family cache"
+    "switch lens scale family cache finetune"
 ).split()
-VIEWS = "tokenizer film quiz attention playground embedding positions block output finetune".split()
 
 
 @pytest.fixture(scope="module")

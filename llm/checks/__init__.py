@@ -17,16 +17,17 @@ from llm.checks.embeddings import (
     check_one_hot,
     check_sinusoidal,
 )
+from llm.checks.finetuning import (
+    check_answer_targets,
+    check_dpo_loss,
+    check_lora,
+)
 from llm.checks.generation import check_cached_mask, check_rest, check_write
 from llm.checks.interpretability import (
     check_attribute,
     check_effect,
     check_induction_score,
     check_lens,
-from llm.checks.finetuning import (
-    check_answer_targets,
-    check_dpo_loss,
-    check_lora,
 )
 from llm.checks.layer_block import (
     check_block,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from llm.checks import finetuning_bugs as known
 from llm.checks.base import Passed, check_function
-from llm.checks.layer_block import CASES, Case, _check
+from llm.checks.layer_block import CASES, Case, check_tensors
 
 
 def check_answer_targets(answer_targets: Callable[..., tuple], seed: int = 0) -> Passed:
@@ -39,7 +39,7 @@ def check_lora(lora: Callable[..., Tensor], seed: int = 0) -> Passed:
         tensors = [torch.randn(size, generator=generator) for size in sizes]
         alpha = random.uniform(5.0, 7.0)
         cases.append(Case(("x", "weight", "A", "B", "alpha"), (*tensors, alpha)))
-    return _check(lora, known.lora, known.LORA_BUGS, cases)
+    return check_tensors(lora, known.lora, known.LORA_BUGS, cases)
 
 
 def check_dpo_loss(dpo_loss: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -50,4 +50,4 @@ def check_dpo_loss(dpo_loss: Callable[..., Tensor], seed: int = 0) -> Passed:
         four = [-8 * torch.rand(n_pairs, generator=generator) for _ in range(4)]
         names = ("chosen", "rejected", "old_chosen", "old_rejected", "beta")
         cases.append(Case(names, (*four, random.uniform(0.2, 0.6))))
-    return _check(dpo_loss, known.dpo_loss, known.DPO_BUGS, cases)
+    return check_tensors(dpo_loss, known.dpo_loss, known.DPO_BUGS, cases)
