@@ -322,6 +322,7 @@ def switch_effects(changes: Mapping[str, Sequence[float]], chance: float) -> Fig
         axes.invert_yaxis()
     told = (f"{name} {mean(values):+.3f}" for name, values in changes.items())
     figure.description = f"Mean change of the loss: {', '.join(told)}; chance {chance:.3f}"
+    return figure
 
 
 def fine_tuning(rows: Sequence[Mapping[str, str]]) -> Figure:
@@ -454,6 +455,7 @@ def curves(
         axes.legend(frameon=False)
     ends = (f"{n}: {y[0]:.3g} at {x[0]:,}, {y[-1]:.3g} at {x[-1]:,}" for n, (x, y) in lines.items())
     figure.description = f"{ylabel} against {xlabel}. {'; '.join(ends)}"
+    return figure
 
 
 def word_losses(words: Sequence[str], losses: Mapping[str, Sequence[float]]) -> Figure:

@@ -11,7 +11,6 @@ from llm import ModelConfig, gpt2_tokenizer, style
 FOLDER = Path(__file__).parents[1] / "images"
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = ["pipeline", "attention", "block", "gpt-and-llama", "kv-cache", "kv-groups"]
-NAMES = ["pipeline", "attention", "block", "gpt-and-llama", "kv-cache"]
 NAMES += ["three-families"]
 PALETTE = dict(re.findall(r"--llm-([a-z-]+): (#[0-9a-fA-F]{6});", style.css_variables("light")))
 PAINT = ("fill", "stroke", "color", "stop-color")

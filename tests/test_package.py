@@ -68,11 +68,8 @@ LEVELS = [  # a module may import from the lines above its own, and from its own
     "generation initialization",
     "model",
     "training pretrained huggingface architectures bert_and_t5 scaling finetuning interpretability"
-    " checkpoint optimizers llama data runs story_scores",
-    "train films views plots checks",
-    "training pretrained huggingface architectures scaling finetuning interpretability"
     " checkpoint optimizers llama data runs story_scores cache_costs speculative",
-    "train films views plots checks live",
+    "train films views plots checks",
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names.split()}
 
@@ -119,9 +116,8 @@ def test_arrows_run_one_way():
 
 
 FORBIDDEN = re.compile(r"\b(n_embd|block_size|num_heads|hidden_size)\b")
-NAME_MAP = {"config.py", "huggingface.py", "notation.md"}
-NAME_MAP |= {"llama.ipynb", "llama_bugs.py"}  # how to read a config.json
 NAME_MAP = {"config.py", "huggingface.py", "bert_and_t5.py", "notation.md"}
+NAME_MAP |= {"llama.ipynb", "llama_bugs.py"}  # how to read a config.json
 TEXTS = [
     path
     for folder in (PACKAGE, ROOT / "chapters")
