@@ -49,9 +49,8 @@ _MODULES = {
     "pretrained": "load",
     "interpretability": "HeadScores attribution fit_probe head_outputs head_scores linear_memory "
     "logit_lens mean_outputs patch_effects recalled replace_heads text_head_scores",
-    "scaling": "PowerLaw fit_power_law forward_flops kv_cache_bytes parameters published "
-    "training_flops training_memory",
-    "cache_costs": "cache_bytes multiply_adds",
+    "scaling": "PowerLaw fit_power_law forward_flops kv_cache_bytes multiply_adds parameters "
+    "published training_flops training_memory",
     "speculative": "Speculated accept_distribution speculative_generate",
     "finetuning": "LoRALinear add_lora dpo_loss fine_tune freeze instruction_batch load_lora "
     "merge_lora save_lora unfreeze",

@@ -68,11 +68,6 @@ def flops_per_token(config: ModelConfig, context: int) -> int:
     return 2 * matrices + 4 * context * config.n_heads * config.head_dim * config.n_layers
 
 
-def kv_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
-    """What the KV cache holds for a token: a key and a value of D numbers a kv head and layer."""
-    return 2 * config.n_layers * config.n_kv_heads * config.head_dim * bytes_per_number
-
-
 def rope_order(head_dim: int, layout: str) -> Tensor:
     """Which feature of the other layout stands at each of the ``head_dim`` places of ``layout``.
 

@@ -94,6 +94,24 @@ def kv_cache_bytes(config: ModelConfig, n_tokens: int, bytes_per_value: int = 2)
     return 2 * c.n_layers * c.n_kv_heads * c.head_dim * n_tokens * bytes_per_value
 
 
+def multiply_adds(config: ModelConfig, n_new: int, n_past: int = 0) -> dict[str, int]:
+    """Multiply-adds of one forward pass over ``n_new`` tokens behind ``n_past`` cached ones.
+
+    ``weights``: every matrix of the blocks meets every new token. ``attention``: each query meets
+    the keys up to itself, once for its score and once for the mean of the values. ``head``: C · V
+    for each new token; a loop that writes needs only the last of them. Each is two FLOPs.
+    """
+    width = config.n_heads * config.head_dim
+    square = 2 * config.d_model * (width + config.n_kv_heads * config.head_dim)
+    ffn = (3 if config.ffn == "swiglu" else 2) * config.d_model * config.d_ff
+    pairs = n_new * n_past + n_new * (n_new + 1) // 2  # a query and a key that it may see
+    return {
+        "weights": config.n_layers * (square + ffn) * n_new,
+        "attention": config.n_layers * 2 * width * pairs,
+        "head": config.d_model * config.vocab_size * n_new,
+    }
+
+
 def training_memory(
     config: ModelConfig, batch_size: int, T: int, bytes_per_value: int = 4
 ) -> dict[str, int]:

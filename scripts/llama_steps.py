@@ -16,9 +16,10 @@ from train_weights import save_table
 from llm import data
 from llm.config import GPT_STYLE, ModelConfig, TrainConfig
 from llm.device import default_device, seed_everything
-from llm.llama import SWITCHES, flops_per_token, kv_bytes_per_token, switch
+from llm.llama import SWITCHES, flops_per_token, switch
 from llm.model import Transformer
 from llm.pretrained import ASSETS
+from llm.scaling import kv_cache_bytes
 from llm.story_words import WORDS
 from llm.training import IGNORE, Trainer
 
@@ -55,7 +56,7 @@ def run(gpt: ModelConfig, on: tuple[str, ...], seed: int, longer: int, table) ->
     loss = trainer.fit().rows[-1]["val_loss"]
     found = {"on": "+".join(on) or "none", "seed": seed, "steps": steps}
     found |= {"params": config.n_params(), "flops": flops_per_token(config, gpt.max_seq_len)}
-    found |= {"kv_bytes": kv_bytes_per_token(config), "loss": round(loss, 4)}
+    found |= {"kv_bytes": kv_cache_bytes(config, 1), "loss": round(loss, 4)}
     print(found, flush=True)
     return found
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from llm import cache_bytes, generate, load, multiply_adds
+from llm import generate, kv_cache_bytes, load, multiply_adds
 from llm.views import CacheView
 from llm.views.cache_view import STEPS
 
@@ -37,7 +37,7 @@ def test_rows_are_what_the_model_writes_and_what_it_costs():
     assert first[2:4] == (10, 10) and second[2:4] == (1, 11)
     assert first[4] == first[5] == sum(multiply_adds(model.config, 10).values())
     assert second[4] == sum(multiply_adds(model.config, 1, 10).values())
-    assert second[6] == cache_bytes(model.config, 11)
+    assert second[6] == kv_cache_bytes(model.config, 11, 4)
 
 
 def test_past_the_window_all_is_read():

@@ -15,12 +15,12 @@ from llm.llama import (
     MixtureOfExperts,
     convert_rope,
     flops_per_token,
-    kv_bytes_per_token,
     param_terms,
     rope_order,
     switch,
 )
 from llm.pretrained import ASSETS
+from llm.scaling import kv_cache_bytes
 from llm.views.switch_view import chance, changes
 
 SIZES = {"vocab_size": 50, "max_seq_len": 16, "d_model": 32, "n_layers": 2, "n_heads": 4}
@@ -64,15 +64,15 @@ def test_a_cache_holds_what_the_formula_says():
     cache = KVCache()
     model(torch.zeros(1, 5, dtype=torch.long), cache=cache)
     held = sum(t.numel() * t.element_size() for pair in cache._layers.values() for t in pair)
-    assert held == 5 * kv_bytes_per_token(model.config, bytes_per_number=4)
+    assert held == kv_cache_bytes(model.config, 5, 4)
 
 
 def test_published_counts():
     assert sum(param_terms(ModelConfig.llama_7b()).values()) == 6_738_415_616
     large = ModelConfig.llama2_70b()
     assert sum(param_terms(large).values()) == 68_976_648_192
-    assert kv_bytes_per_token(large) == 320 * 1024
-    assert kv_bytes_per_token(large.replace(n_kv_heads=64)) == 2560 * 1024
+    assert kv_cache_bytes(large, 1) == 320 * 1024
+    assert kv_cache_bytes(large.replace(n_kv_heads=64), 1) == 2560 * 1024
 
 
 def test_the_terms_count_what_else_a_config_can_have():
@@ -238,7 +238,7 @@ def test_the_table_has_all_ways_and_counts_them_right():
     for row in rows:
         on = [] if row["on"] == "none" else row["on"].split("+")
         config = switch(ModelConfig(**GPT_STYLE | sizes), *on)
-        counted = config.n_params(), flops_per_token(config, 64), kv_bytes_per_token(config)
+        counted = config.n_params(), flops_per_token(config, 64), kv_cache_bytes(config, 1)
         assert tuple(int(row[name]) for name in ("params", "flops", "kv_bytes")) == counted
 
 

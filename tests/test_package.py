@@ -68,7 +68,7 @@ LEVELS = [  # a module may import from the lines above its own, and from its own
     "generation initialization",
     "model",
     "training pretrained huggingface architectures bert_and_t5 scaling finetuning interpretability"
-    " checkpoint optimizers llama data runs story_scores cache_costs speculative",
+    " checkpoint optimizers llama data runs story_scores speculative",
     "train films views plots checks",
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names.split()}

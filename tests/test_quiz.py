@@ -19,7 +19,6 @@ from llm import (
     RotaryPositionalEmbedding,
     add_lora,
     attribution,
-    cache_bytes,
     causal_mask,
     cosine_schedule,
     fit_probe,
@@ -34,7 +33,7 @@ from llm import (
     replace_heads,
     trace,
 )
-from llm.llama import flops_per_token, kv_bytes_per_token, rope_order
+from llm.llama import flops_per_token, rope_order
 from llm.model import Transformer
 from llm.output import (
     cross_entropy,
@@ -434,7 +433,7 @@ def test_answers_on_gpt_and_llama():
 
     many = ModelConfig(10, d_model=4096, n_layers=32, n_heads=32)
     few = many.replace(n_kv_heads=8)
-    assert kv_bytes_per_token(many) == 4 * kv_bytes_per_token(few)
+    assert kv_cache_bytes(many, 1) == 4 * kv_cache_bytes(few, 1)
     scores = [flops_per_token(c, 9) - flops_per_token(c, 0) for c in (many, few)]
     assert scores[0] == scores[1] and shares == {"a quarter of the cache, all of the scores"}
     assert order == {" ".join(map(str, rope_order(6, "half").tolist()))}
@@ -616,7 +615,7 @@ def test_answers_on_generation():
     assert sum(read) == rows
 
     config = ModelConfig(30, d_model=256, n_layers=16, n_heads=4, head_dim=64)
-    assert cache_bytes(config, 1, bytes_per_number=2) == kib * 1024
+    assert kv_cache_bytes(config, 1) == kib * 1024
 
     read.clear()
     generate(model, torch.zeros(1, 31, dtype=torch.long), 4)

@@ -5,13 +5,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from llm import KVCache, ModelConfig, Transformer, cross_entropy
+from llm import KVCache, ModelConfig, Transformer, cross_entropy, trace
 from llm.scaling import (
     PUBLISHED,
     PowerLaw,
     fit_power_law,
     forward_flops,
     kv_cache_bytes,
+    multiply_adds,
     parameters,
     published,
     training_flops,
@@ -169,3 +170,27 @@ def test_a_line_by_hand():
     """100 / N at 10, 100, 1000: a slope of −1 through 100."""
     law = fit_power_law([10, 100, 1000], [10.0, 1.0, 0.1], floor=0.0)
     assert (law.scale, law.exponent) == pytest.approx((100, 1))
+
+
+@pytest.mark.parametrize("options", [{}, {"n_kv_heads": 1}, {"n_kv_heads": 2, "head_dim": 6}])
+@pytest.mark.parametrize("ffn", ["gelu", "swiglu"])
+def test_multiply_adds_and_the_cache_are_what_a_model_needs(tiny, options, ffn):
+    model, cache = tiny(position="rope", ffn=ffn, **options), KVCache()
+    for n_new in (5, 1, 3):
+        past = cache.length
+        with torch.no_grad(), FlopCounterMode(display=False) as counter, trace(model):
+            model(torch.randint(13, (1, n_new)), cache=cache)
+        work = multiply_adds(model.config, n_new, past)
+        # The readable path works out the scores of keys ahead too, and throws them away.
+        pairs = n_new * past + n_new * (n_new + 1) // 2
+        work["attention"] = work["attention"] // pairs * n_new * (past + n_new)
+        assert counter.get_total_flops() == 2 * sum(work.values())
+    held = sum(t.numel() * t.element_size() for kv in cache._layers.values() for t in kv)
+    assert kv_cache_bytes(model.config, cache.length, 4) == held
+
+
+def test_a_text_read_at_once_costs_what_it_costs_in_steps():
+    config = ModelConfig(vocab_size=50, d_model=32, n_heads=4)
+    once = multiply_adds(config, 20)
+    steps = [multiply_adds(config, 1, past) for past in range(20)]
+    assert once == {name: sum(step[name] for step in steps) for name in once}

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import torch
 
-from llm.cache_costs import cache_bytes, multiply_adds
 from llm.generation import generate
 from llm.model import Transformer
+from llm.scaling import kv_cache_bytes, multiply_adds
 from llm.tokenization import BPETokenizer, CharTokenizer
 from llm.views.attention_trace import TracedText
 from llm.views.language_model import ViewModel
@@ -119,7 +119,7 @@ class CacheView(View):
             new = 1 if step and n + step <= config.max_seq_len else length
             work = [sum(multiply_adds(config, t, length - t).values()) for t in (new, length)]
             word = self.models[0].tokenizer.decode([token])
-            rows.append((step, word, new, length, *work, cache_bytes(config, length)))
+            rows.append((step, word, new, length, *work, kv_cache_bytes(config, length, 4)))
         return rows
 
 

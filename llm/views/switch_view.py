@@ -8,8 +8,9 @@ from functools import cache
 from statistics import mean, stdev
 
 from llm.config import GPT_STYLE, ModelConfig
-from llm.llama import SWITCHES, flops_per_token, kv_bytes_per_token, switch
+from llm.llama import SWITCHES, flops_per_token, switch
 from llm.pretrained import ASSETS
+from llm.scaling import kv_cache_bytes
 from llm.views.attention_view import _table
 from llm.views.view import View, strings
 
@@ -114,7 +115,7 @@ def costs(size: str, on: tuple[str, ...]) -> tuple[int, int, int]:
     """Parameters, FLOPs a token at the full context, bytes of the cache a token."""
     config = config_of(size, on)
     flops = flops_per_token(config, config.max_seq_len)
-    return config.n_params(), flops, kv_bytes_per_token(config)
+    return config.n_params(), flops, kv_cache_bytes(config, 1)
 
 
 def measured(size: str, on: tuple[str, ...]) -> float | None:
