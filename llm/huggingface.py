@@ -222,8 +222,9 @@ def _write_gpt2(config: ModelConfig) -> dict:
 
 
 def _read_llama(theirs: dict) -> ModelConfig:
-    rope = theirs.get("rope_parameters") or theirs.get("rope_scaling") or {}
-    _require(rope, rope_type="default", type="default")
+    rope = theirs.get("rope_parameters") or {}
+    for turning in (rope, theirs.get("rope_scaling") or {}):
+        _require(turning, rope_type="default", type="default")
     bias = theirs.get("attention_bias", False)
     _require(theirs, mlp_bias=bias, hidden_act="silu")
     sizes = {

@@ -194,8 +194,8 @@ def test_one_name_of_a_tied_matrix_is_enough(theirs, kept):
             {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
             ["rope_type='llama3'"],
         ),
-        ("llama", {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}})
-        + (["type='linear'"],),
+        ("llama", {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}) + (["type='linear'"],),
         ("llama", {"attention_bias": True, "mlp_bias": False}, ["mlp_bias=False"]),
         ("llama", {"hidden_act": "gelu"}, ["hidden_act='gelu'", "'silu'"]),
         ("llama", {"model_type": "mamba"}, ["'mamba'", "gpt2, llama, mistral, qwen2"]),
