@@ -107,7 +107,7 @@ export class Frame {
     if (text) this.announce(text);
   }
 
-  /** Call `apply` with the state at the start and then with what the address names, now and whenever it changes. */
+  /** Call `apply` with what the address names, now and whenever it changes; all else goes back to the start. */
   onAddress(apply) {
     const start = { ...this.state };
     let origin = null;
@@ -116,8 +116,10 @@ export class Frame {
       const [name, query] = split(location.hash);
       const here = name === this.address && this.root.isConnected;
       if (here) {
-        apply(start);
-        apply(Object.fromEntries(new URLSearchParams(query)));
+        const named = Object.fromEntries(new URLSearchParams(query));
+        const others = Object.entries(start).filter(([key, value]) => !(key in named) && this.state[key] !== value);
+        if (others.length) apply(Object.fromEntries(others));
+        apply(named);
         leap();
       }
       this.leftFrom(here ? origin : null);

@@ -99,9 +99,10 @@ def ready(page: Page) -> Page:
 def go(page: Page, **state) -> None:
     """Set the view by its address."""
     page.evaluate(
-        """state => {
+        """state => new Promise(done => {
+            addEventListener("hashchange", done, { once: true });
             location.hash = "attention?" + new URLSearchParams({...state, once: Math.random()});
-        }""",
+        })""",
         state,
     )
     page.wait_for_function(
