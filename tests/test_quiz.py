@@ -426,7 +426,7 @@ def test_answers_on_gpt_and_llama():
             model.config.replace(rope_theta=100.0)
         )[0],
         "The epsilon of the norms is too large": changes(model.config.replace(norm_eps=0.1))[0],
-        "Key heads are tiled in place of repeated": changes(
+        "Key and value heads are tiled in place of repeated": changes(
             full, lambda n, w: tiled(n, w) if n.endswith(keys) else w
         )[0],
     } == {choice: choice not in positions for choice in Quiz("llama").questions[2].choices}
