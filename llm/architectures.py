@@ -19,8 +19,7 @@ from llm.embeddings import LearnedPositionalEmbedding, TokenEmbedding, check_bat
 from llm.generation import evaluating
 from llm.initialization import initialize
 from llm.layer_block import NORMS, RMSNorm, TransformerBlock
-
-IGNORE = -100  # a place without a target; cross_entropy leaves it out
+from llm.training import IGNORE
 
 BERT_STYLE = {"norm_position": "post", "norm_eps": 1e-12}
 T5_STYLE = {"position": "relative", "norm": "rmsnorm", "ffn": "relu", "bias": False}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from llm.config import ModelConfig
 from llm.layer_block import SwiGLU
 from llm.model import Transformer
+from llm.scaling import multiply_adds, parameters
 
 SWITCHES: dict[str, dict] = {
     "positions": {"position": "rope"},
@@ -45,16 +46,9 @@ def switch(config: ModelConfig, *names: str, group: int = 2) -> ModelConfig:
 
 def param_terms(config: ModelConfig) -> dict[str, int]:
     """The parameters of a model term by term; their sum is ``config.n_params()``."""
-    c, bare = config, config.replace(bias=False, qkv_bias=False, norm="rmsnorm")
-    terms = {
-        "tokens": c.vocab_size * c.d_model,
-        "positions": c._embedding_params() - c.vocab_size * c.d_model,
-        "attention": c.n_layers * bare._attention_params(),
-        "ffn": c.n_layers * bare._ffn_params(),
-        "norms": (2 * c.n_layers + (c.norm_position == "pre")) * c.d_model,
-        "head": 0 if c.tie_embeddings else c.vocab_size * c.d_model,
-    }
-    return terms | {"biases": c.n_params() - sum(terms.values())}
+    terms = parameters(config.replace(bias=False, qkv_bias=False, norm="rmsnorm"))
+    terms["head"] = terms.pop("head")  # to its place in a model, behind the norms
+    return terms | {"biases": config.n_params() - sum(terms.values())}
 
 
 def flops_per_token(config: ModelConfig, context: int) -> int:
@@ -63,9 +57,7 @@ def flops_per_token(config: ModelConfig, context: int) -> int:
     Two for each weight of each matrix, the head's included, and 4·S·H·D a layer for scores and
     mixture. Norms, biases, activations and softmax are left out: they grow with C, not with C².
     """
-    terms = param_terms(config)
-    matrices = terms["attention"] + terms["ffn"] + config.vocab_size * config.d_model
-    return 2 * matrices + 4 * context * config.n_heads * config.head_dim * config.n_layers
+    return 2 * sum(multiply_adds(config, 1, n_past=context - 1).values())
 
 
 def rope_order(head_dim: int, layout: str) -> Tensor:
