@@ -2,7 +2,7 @@
 
 const slides = all(".slide");
 // On a small window, or zoomed in, the slides are a page that scrolls; the same rule is in slides.css.
-const stage = matchMedia("screen and (min-width: 60rem) and (min-height: 30rem)");
+const stage = matchMedia("print, screen and (min-width: 60rem) and (min-height: 30rem)");
 const SMALLEST = {slide: 0.5, view: 0.72}; // of its size, before what a slide holds scrolls
 
 // --- turning ----------------------------------------------------------------------------------
