@@ -179,6 +179,9 @@ def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
         )
     # The role that docutils gives to references was taken out of the standard.
     context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+    if "deck" in context:
+        app.add_css_file("slides.css")  # for this page alone
+        app.add_js_file("slides.js", loading_method="defer")
     context["script_files"] = scripts_of(context, doctree)
     context |= frame_of(app, pagename, context, doctree)
     context["notebook_links"] = notebook_links(app, pagename, context)
@@ -206,7 +209,8 @@ def scripts_of(context: dict, doctree: nodes.document | None) -> list:
     """The scripts that a page needs: MathJax where a formula is, on slides little else."""
     scripts = context["script_files"]
     if "deck" in context:
-        return [s for s in scripts if _is_mathjax(s) or "page.js" in str(s.filename)]
+        own = ("page.js", "slides.js")
+        return [s for s in scripts if _is_mathjax(s) or str(s.filename).endswith(own)]
     if doctree is not None and any(doctree.findall(_is_math)):
         return scripts
     # Sphinx loads it on the first page as soon as any chapter has a formula.

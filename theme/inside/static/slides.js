@@ -36,7 +36,6 @@ function isTaken(event) {
 function turnByKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
   if (!stage.matches || one("dialog[open]") || document.fullscreenElement?.matches(".llm-view")) return;
-  if (event.key === "Escape" && event.target.closest(".llm-view")) turnTo(shown());
   if (!(event.key in KEYS) || isTaken(event)) return;
   event.preventDefault();
   turnTo(shown() + KEYS[event.key] * (event.shiftKey ? -1 : 1));
