@@ -9,11 +9,11 @@ from tools import (
     axe_faults,
     heading_faults,
     image_alt_faults,
+    keyboard_faults,
     load_views,
     math_faults,
     network_faults,
     page_faults,
-    set_mode,
     set_width,
     settle,
     sideways_scroll,
@@ -94,8 +94,6 @@ def test_every_slide_on_stage_on_a_phone_and_on_paper(
         unfold(page)
         assert page.evaluate(STAGE_FAULTS) == []
         assert axe_faults(page) == []
-        set_mode(page, "dark")
-        assert axe_faults(page) == []
         set_width(page, 360)
         assert sideways_scroll(page) == []
         to_stage(page)
@@ -109,12 +107,19 @@ def test_every_slide_on_stage_on_a_phone_and_on_paper(
 @pytest.mark.parametrize("name", ["attention", "tokenization"])
 def test_slides_from_a_folder(chromium_browser: Browser, site: Path, name: str):
     """They need no server, and a view loads its data only when its slide is shown."""
-    with deck(chromium_browser, site.as_uri(), name) as seen:
+    with deck(chromium_browser, site.as_uri(), name, mode="dark") as seen:
         to_stage(seen.page)
         view = seen.page.locator(".llm-view").first
         assert view.get_attribute("data-pending") is not None
         load_views(seen.page)
-        assert network_faults(seen) == []
+        assert axe_faults(seen.page) + network_faults(seen) == []
+
+
+def test_every_control_is_reached_by_tab(chromium_browser: Browser, server: str):
+    with deck(chromium_browser, server, "scaling") as seen:
+        to_stage(seen.page)
+        load_views(seen.page)
+        assert keyboard_faults(seen.page) == []
 
 
 def test_keys_turn_the_slides_and_the_address_follows(chromium_browser: Browser, server: str):
