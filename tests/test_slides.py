@@ -78,6 +78,13 @@ def test_a_slide_has_the_heading_of_its_section_and_all_of_its_cells():
     assert not any("B" in part for part in first.parts)  # neither Before nor Between
 
 
+def test_the_list_of_slides_says_what_each_holds():
+    inside = ('<p>Text</p><div class="cell_input docutils">', '<div class="math notranslate">')
+    held = [slides.Slide("", [part]).holds for part in ("<p>Text</p>", *inside)]
+    held += [slides.Slide("", [*inside, '<details class="predict"><summary>']).holds]
+    assert held == ["", "code", "formula", "prediction"]
+
+
 def test_links_hold_on_the_page_of_slides():
     first, second = slides.cut(PAGE, "chapters/layer_block")
     assert 'href="../chapters/output.html#w"' in first.parts[0]

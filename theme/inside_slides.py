@@ -21,6 +21,13 @@ BEGIN, CONTINUE, END = "slide", "slide-continued", "/slide"
 FOLDER = "slides"  # beside the folder of the chapters, so that ../_static is right in both
 _PART = re.compile(rf"<!-- ({BEGIN}|{CONTINUE}) -->(.*?)<!-- {END} -->", re.DOTALL)
 _HEADING = re.compile(r'<h[1-6]>(.*?)<a class="headerlink"', re.DOTALL)
+_HOLDS = {  # the first that is found names a slide in the list
+    "view": 'class="llm-view"',
+    "prediction": '<details class="predict">',
+    "picture": 'class="(diagram|llm-figure)"',
+    "formula": '<div class="math',
+    "code": 'class="cell_input',
+}
 _SCRIPT = re.compile(r"(<script\b.*?</script>)", re.DOTALL)
 _LINK = re.compile(r'(<a\b[^>]*?\shref=")(?!\w+:|\.\./)([^"]*)"')
 
@@ -80,6 +87,12 @@ class Slide:
 
     title: str
     parts: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> str:
+        """A word for what it holds beside text: a view, a prediction, a picture; or none."""
+        found = (word for word, mark in _HOLDS.items() if re.search(mark, "".join(self.parts)))
+        return next(found, "")
 
 
 def cut(page: str, name: str) -> list[Slide]:

@@ -89,7 +89,9 @@ function setUpBar() {
   one("#turn-back").addEventListener("click", () => turnTo(shown() - 1));
   one("#turn-on").addEventListener("click", () => turnTo(shown() + 1));
   one("#list-open").addEventListener("click", () => {
-    all("a", list).forEach((link, i) => link.toggleAttribute("aria-current", i === shown()));
+    const now = shown();
+    for (const link of all("li a", list)) link.removeAttribute("aria-current");
+    all("li a", list)[now].setAttribute("aria-current", "true");
     list.showModal();
   });
   one("#list-close").addEventListener("click", () => list.close());
