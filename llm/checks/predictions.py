@@ -6,12 +6,23 @@ hidden, since the value itself is what the learner was asked for.
 
 from builtins import abs, type  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from llm.checks.base import CheckFailed, Passed, same, shown
+from llm.checks.base import CheckFailed, same, shown
 
 
-def check_prediction(name: str, given: Any, right: Any, wrong: Mapping[str, Any]) -> Passed:
+@dataclass(frozen=True, repr=False)
+class Right:
+    """What the check of a prediction returns when all is well; a notebook shows one line."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"✓ {self.name} is right"
+
+
+def check_prediction(name: str, given: Any, right: Any, wrong: Mapping[str, Any]) -> Right:
     """Compare ``given`` with ``right``; ``wrong`` maps a sentence to the answer it explains.
 
     Numbers are right within 0.005, whether whole or not. Raises `CheckFailed` with the sentence of
@@ -20,7 +31,7 @@ def check_prediction(name: str, given: Any, right: Any, wrong: Mapping[str, Any]
     if given is None:
         raise CheckFailed(f"{name}: not answered yet; replace None")
     if _alike(right, given):
-        return Passed(name, 1)
+        return Right(name)
     for sentence, answer in wrong.items():
         if _alike(answer, given):
             raise CheckFailed(f"{name}: {sentence} You said {shown(given)}.")

@@ -17,7 +17,7 @@ from random import Random
 
 from llm.checks import tokenization_words_bugs as known
 from llm.checks.base import Passed, check_function
-from llm.checks.predictions import check_prediction
+from llm.checks.predictions import Right, check_prediction
 from llm.checks.tokenization_words_bugs import Pair, Words
 
 SPECIALS = ["<|end|>", "<|end|>.", "**", "[x]"]
@@ -79,7 +79,7 @@ def check_learn_merges(
     return check_function(learn_merges, right, known.learn_bugs(ties), cases)
 
 
-def check_third_merge(third_merge: Pair, ties: str = "greatest") -> Passed:
+def check_third_merge(third_merge: Pair, ties: str = "greatest") -> Right:
     """Check the third merge of the words that :data:`PREDICTED` counts, worked out by hand."""
     words, bugs = _spelled(PREDICTED), known.learn_bugs(ties)
     right = known.learn_merges(words, 3, choose=known.TIES[ties])
