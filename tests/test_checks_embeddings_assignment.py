@@ -225,6 +225,15 @@ def test_learners_bugs_get_their_names(check, solution, message):
             check(solution, seed=seed)
 
 
+def test_large_tensors_are_told_by_their_shape():
+    with pytest.raises(CheckFailed) as caught:
+        checks.check_table_gradient(gradient_by_indexing)
+    call = r"table_gradient\(a tensor \(\d, \d+\), a tensor \(\d, \d+, \d+\), \d+\) should be"
+    assert re.search(call, str(caught.value)) and "\n" not in str(caught.value)
+    with pytest.raises(CheckFailed, match=r"shift_matrix\(1, tensor\(\[1.0000, 0.1000\]\)\)"):
+        checks.check_shift_matrix(lambda k, omega: omega)
+
+
 def test_hands_of_a_quarter_and_of_ten_degrees_agree_best_after_a_whole_turn_of_the_fast_one():
     assert repr(checks.check_most_alike(4)) == "✓ most_alike is right"
 
