@@ -8,32 +8,32 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from llm import RotaryPositionalEmbedding, SinusoidalPositionalEncoding
+from llm import RotaryPositionalEmbedding, SinusoidalPositionalEncoding, checks
 from llm.checks import CheckFailed, check_embedding
 from llm.checks import embeddings_bugs as embedding_known
-from llm.checks import embeddings_places as checks
-from llm.checks import embeddings_places_bugs as known
+from llm.checks import embeddings_clocks_bugs as clocks_known
+from llm.checks import embeddings_tables_bugs as tables_known
 from llm.embeddings import rotation_frequencies
 
 SEEDS = range(12)
 UNSCALED = partial(check_embedding, scale=False)
 BASES = {base: partial(checks.check_frequencies, base=base) for base in (10000, 500)}
 CLOCK, SHIFT, TURN = (
-    {layout: partial(check, layout=layout) for layout in known.JOINS}
+    {layout: partial(check, layout=layout) for layout in clocks_known.JOINS}
     for check in (checks.check_clock, checks.check_shift_matrix, checks.check_turn)
 )
 CATALOGUES = [
     (UNSCALED, embedding_known.UNSCALED_BUGS),
-    (checks.check_look_up, known.LOOK_UP_BUGS),
-    (checks.check_table_gradient, known.GRADIENT_BUGS),
-    *[(BASES[base], known.frequency_bugs(base)) for base in BASES],
-    *[(CLOCK[layout], known.clock_bugs(layout)) for layout in CLOCK],
-    *[(SHIFT[layout], known.shift_bugs(layout)) for layout in SHIFT],
-    (checks.check_relative_products, known.PRODUCT_BUGS),
-    *[(TURN[layout], known.turn_bugs(layout)) for layout in TURN],
-    (checks.check_nearest, known.NEAREST_BUGS),
-    (checks.check_match, known.MATCH_BUGS),
-    (checks.check_count_places, known.PLACES_BUGS),
+    (checks.check_look_up, tables_known.LOOK_UP_BUGS),
+    (checks.check_table_gradient, tables_known.GRADIENT_BUGS),
+    *[(BASES[base], clocks_known.frequency_bugs(base)) for base in BASES],
+    *[(CLOCK[layout], clocks_known.clock_bugs(layout)) for layout in CLOCK],
+    *[(SHIFT[layout], clocks_known.shift_bugs(layout)) for layout in SHIFT],
+    (checks.check_relative_products, clocks_known.PRODUCT_BUGS),
+    *[(TURN[layout], clocks_known.turn_bugs(layout)) for layout in TURN],
+    (checks.check_nearest, tables_known.NEAREST_BUGS),
+    (checks.check_match, clocks_known.MATCH_BUGS),
+    (checks.check_count_places, tables_known.PLACES_BUGS),
 ]
 PLANTED = [(check, s, bug, bugs) for check, bugs in CATALOGUES for s, bug in bugs.items()]
 
@@ -169,10 +169,10 @@ def test_right_solutions_pass(check, solution):
 def test_the_references_are_those_of_the_book():
     p, x = torch.arange(9), torch.randn(9, 8)
     book = SinusoidalPositionalEncoding(8, 9)(p)
-    torch.testing.assert_close(known.clock(p, known.frequencies(8)), book)
+    torch.testing.assert_close(clocks_known.clock(p, clocks_known.frequencies(8)), book)
     for layout, name in (("interleaved", "interleaved"), ("halves", "half")):
         rope = RotaryPositionalEmbedding(8, 9, theta=500.0, layout=name)
-        turned = known.turn(x, p, known.frequencies(8, base=500.0), layout=layout)
+        turned = clocks_known.turn(x, p, clocks_known.frequencies(8, base=500.0), layout=layout)
         torch.testing.assert_close(turned, rope(x, p))
 
 

@@ -17,18 +17,20 @@ from llm.checks.embeddings import (
     check_one_hot,
     check_sinusoidal,
 )
-from llm.checks.embeddings_places import (
+from llm.checks.embeddings_clocks import (
     check_clock,
-    check_count_places,
     check_frequencies,
-    check_look_up,
     check_match,
     check_most_alike,
-    check_nearest,
     check_relative_products,
     check_shift_matrix,
-    check_table_gradient,
     check_turn,
+)
+from llm.checks.embeddings_tables import (
+    check_count_places,
+    check_look_up,
+    check_nearest,
+    check_table_gradient,
 )
 from llm.checks.finetuning import (
     check_answer_targets,

@@ -35,7 +35,7 @@ def check_cosines(cosines: Callable[[Tensor, Tensor], Tensor], seed: int = 0) ->
     """Check ``cosines(x, table)``; for ``x = (3, 4)`` and the row ``(4, 3)`` it is 0.96."""
     cases = []
     for i, (_, _, V, C) in enumerate(sizes_of(seed)):
-        generator = torch.Generator().manual_seed(seed + i)
+        generator = generator_of(seed + i)
         lengths = 1 + 3 * torch.rand(V, 1, generator=generator)
         table = lengths * torch.randn(V, C, generator=generator)
         cases.append((3 * torch.randn(C, generator=generator), table))
@@ -53,7 +53,7 @@ def check_embedding(
     cases = []
     for i, sizes in enumerate(sizes_of(seed)):
         _, T, V, C = sizes
-        generator = torch.Generator().manual_seed(seed + i)
+        generator = generator_of(seed + i)
         tables = [torch.randn(rows, C, generator=generator) for rows in (V, T + 2)]
         cases.append((draw_ids(sizes, seed + i), *tables))
     if scale:
@@ -74,10 +74,15 @@ def sizes_of(seed: int) -> list[tuple[int, int, int, int]]:
     return [(B, *random.sample(range(5, 12), 3)) for B in (2, 3, 4, 2)]
 
 
+def generator_of(seed: int) -> torch.Generator:
+    """A source of random numbers of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
 def draw_ids(sizes: tuple[int, ...], seed: int) -> Tensor:
     """Ids below V, of shape (B, T)."""
     B, T, V, *_ = sizes
-    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(V, (B, T), generator=generator_of(seed))
 
 
 def check_tensors(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:

@@ -1,22 +1,18 @@
-"""Checks of the embeddings assignment: looking up, clocks, turns, neighbours, and their bugs.
+"""Checks of the embeddings assignment, on hands that turn with the position, and arrows.
 
 ``omega (C/2)`` holds the angle by which each hand of a clock turns from one position to the next.
 The learner writes:
 
-- ``look_up(token_ids, table)`` as a product;
-- ``table_gradient(token_ids, gradient, vocab_size)``: ``(V, C)``;
 - ``frequencies(d_model)``: omega for a base; ``clock(positions, omega)``: ``(…)`` to ``(…, C)``;
 - ``shift_matrix(k, omega)``: the ``(C, C)`` that moves a clock on by k positions;
 - ``relative_products(distances, omega)``: the products of two clocks;
 - ``turn(x, positions, omega)``: rotary positions, ``(…, T, D)`` to the same;
-- ``nearest(token_id, table, n)``: the ids of the rows with the greatest cosine;
-- ``match(query, key, p, s, omega)``: the product of two turned rows of complex numbers;
-- ``count_places(real)``: the places of the real tokens of a padded batch, ``(B, T)``.
+- ``match(query, key, p, s, omega)``: the product of two turned rows of complex numbers.
 
 Where a clock has its pairs, in neighbours (``"interleaved"``) or in ``"halves"``, is a choice.
 """
 
-from builtins import list, range  # noqa: UP029  bound now, as elsewhere
+from builtins import float, len, range  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Callable
 from functools import partial, wraps
 from random import Random
@@ -24,34 +20,12 @@ from random import Random
 import torch
 from torch import Tensor
 
-from llm.checks import embeddings_places_bugs as known
-from llm.checks.base import Passed, check_function
-from llm.checks.embeddings import check_tensors, draw_ids, sizes_of
+from llm.checks import embeddings_clocks_bugs as known
+from llm.checks.base import Passed
+from llm.checks.embeddings import check_tensors, generator_of
 from llm.checks.predictions import Right, check_prediction
 
 HANDS = (90, 10)  # degrees a position, of the two hands of the prediction
-
-
-def check_look_up(look_up: Callable[[Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
-    """Check ``look_up(token_ids, table)``, the rows of the table, ``(B, T)`` to ``(B, T, C)``."""
-    cases = []
-    for i, (B, T, V, C) in enumerate(sizes_of(seed)):
-        table = torch.randn(V, C, generator=_generator(seed + i))
-        cases.append((draw_ids((B, T, V), seed + i), table))
-    return check_tensors(look_up, known.look_up, known.LOOK_UP_BUGS, cases)
-
-
-def check_table_gradient(
-    table_gradient: Callable[[Tensor, Tensor, int], Tensor], seed: int = 0
-) -> Passed:
-    """Check ``table_gradient(token_ids, gradient, vocab_size)``: ids that repeat are added up."""
-    cases = []
-    for i, (B, T, V, C) in enumerate(sizes_of(seed)):
-        ids = draw_ids((B, T, V - 1), seed + i)
-        ids[:, -1] = ids[:, 0]
-        ids[1] = ids[1].roll(1)
-        cases.append((ids, torch.randn(B, T, C, generator=_generator(seed + i)), V))
-    return check_tensors(table_gradient, known.table_gradient, known.GRADIENT_BUGS, cases)
 
 
 def check_frequencies(
@@ -71,7 +45,7 @@ def check_clock(
     for i in range(3):
         random = Random(seed + i)
         shape = (random.randint(3, 5),) if i < 2 else (2, 3)
-        positions = torch.randint(1, 30, shape, generator=_generator(seed + i))
+        positions = torch.randint(1, 30, shape, generator=generator_of(seed + i))
         cases.append((positions, _omega(random, seed + i)))
     right = wraps(known.clock)(partial(known.clock, join=known.JOINS[layout]))
     return check_tensors(clock, right, known.clock_bugs(layout), cases)
@@ -112,7 +86,7 @@ def check_relative_products(
     cases = [(torch.tensor([0, 3, -3]), torch.tensor([1.0, 0.1]))]
     for i in range(3):
         random = Random(seed + i)
-        distances = torch.randint(-9, 20, (random.randint(5, 7),), generator=_generator(seed + i))
+        distances = torch.randint(-9, 20, (random.randint(5, 7),), generator=generator_of(seed + i))
         cases.append((distances, _omega(random, seed + i)))
     right, bugs = known.relative_products, known.PRODUCT_BUGS
     return check_tensors(relative_products, right, bugs, cases)
@@ -126,29 +100,17 @@ def check_turn(
     for i, before in enumerate([(), (2,), (2, 3)]):
         random = Random(seed + i)
         omega, T = _omega(random, seed + i), random.randint(3, 5)
-        x = torch.randn(*before, T, 2 * len(omega), generator=_generator(seed + i))
+        x = torch.randn(*before, T, 2 * len(omega), generator=generator_of(seed + i))
         cases.append((x, torch.arange(T) + random.randint(2, 9), omega))
     right = wraps(known.turn)(partial(known.turn, layout=layout))
     return check_tensors(turn, right, known.turn_bugs(layout), cases)
-
-
-def check_nearest(nearest: Callable[[int, Tensor, int], list[int]], seed: int = 0) -> Passed:
-    """Check ``nearest(token_id, table, n)``; some rows are much longer than others."""
-    cases = []
-    for i in range(5):
-        generator, random = _generator(seed + i), Random(seed + i)
-        lengths = 0.2 + 4 * torch.rand(12, 1, generator=generator)
-        table = torch.randn(12, 3, generator=generator)
-        table = lengths * table / table.norm(dim=-1, keepdim=True)
-        cases.append((random.randrange(12), table, random.randint(3, 5)))
-    return check_function(nearest, known.nearest, known.NEAREST_BUGS, cases)
 
 
 def check_match(match: Callable[..., Tensor], seed: int = 0) -> Passed:
     """Check ``match(query, key, p, s, omega)``, the real product of two turned rows."""
     cases = []
     for i in range(4):
-        random, generator = Random(seed + i), _generator(seed + i)
+        random, generator = Random(seed + i), generator_of(seed + i)
         omega = _omega(random, seed + i)
         q, k = torch.randn(2, len(omega), dtype=torch.complex64, generator=generator)
         p, s = random.sample(range(1, 9), 2)
@@ -156,22 +118,6 @@ def check_match(match: Callable[..., Tensor], seed: int = 0) -> Passed:
     return check_tensors(match, known.match, known.MATCH_BUGS, cases)
 
 
-def check_count_places(count_places: Callable[[Tensor], Tensor], seed: int = 0) -> Passed:
-    """Check ``count_places(real)``, where ``[False, True, True]`` gives 0, 0, 1."""
-    cases = [(torch.tensor([[False, True, True]]),)]
-    for i in range(3):
-        random = Random(seed + i)
-        B, T = random.randint(3, 4), random.randint(6, 8)
-        padding = random.sample(range(1, T - 1), B - 1) + [0]
-        random.shuffle(padding)
-        cases.append((torch.arange(T) >= torch.tensor(padding)[:, None],))
-    return check_tensors(count_places, known.count_places, known.PLACES_BUGS, cases)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _omega(random: Random, seed: int) -> Tensor:
     """Three to five hands of different speed, in no order."""
-    return 0.1 + torch.rand(random.choice([3, 4, 5]), generator=_generator(seed + 50))
+    return 0.1 + torch.rand(random.choice([3, 4, 5]), generator=generator_of(seed + 50))
