@@ -254,3 +254,17 @@ def test_hands_of_a_quarter_and_of_ten_degrees_agree_best_after_a_whole_turn_of_
 def test_wrong_distances_hear_why(given, message):
     with pytest.raises(CheckFailed, match=message):
         checks.check_most_alike(given)
+
+
+def test_replacing_the_comparison_fools_nothing(monkeypatch):
+    monkeypatch.setattr(torch, "allclose", lambda *_, **__: True)
+    monkeypatch.setattr(torch, "isclose", lambda *_, **__: torch.tensor(True))
+    monkeypatch.setattr(F, "one_hot", lambda ids, n: torch.zeros(*ids.shape, n))
+    for check, wrong in (
+        (checks.check_look_up, lambda ids, table: torch.zeros(*ids.shape, table.shape[1])),
+        (checks.check_table_gradient, gradient_by_indexing),
+        (checks.check_turn, lambda x, positions, omega: x),
+        (checks.check_nearest, lambda token_id, table, n: [0] * n),
+    ):
+        with pytest.raises(CheckFailed):
+            check(wrong)

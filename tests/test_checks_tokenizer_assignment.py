@@ -1,5 +1,6 @@
 """The checks of the tokenizer assignment: bugs get their names, right solutions pass."""
 
+import builtins
 import re
 from functools import partial
 
@@ -299,3 +300,26 @@ def test_predicted_numbers():
     for given, message in [(5, "twice as much. You said 5"), ("a", "is not it"), (True, "not it")]:
         with pytest.raises(CheckFailed, match=message):
             check_prediction("x", given, 2.5, wrong)
+
+
+def test_tricks_fool_nothing(monkeypatch):
+    answers = {"all": True, "any": True, "max": 0, "sorted": [], "zip": [], "abs": 0}
+    wrong = [
+        (words_checks.check_pair_counts, lambda words: {(b"a", b"a"): 99}),
+        (ids_checks.check_decode_ids, lambda ids, vocab: "?"),
+        (ids_checks.check_make_vocab, lambda merges, specials: {0: b"?"}),
+    ]
+    for name, answer in answers.items():
+        for check, solution in wrong:
+            with monkeypatch.context() as patch:
+                patch.setattr(builtins, name, lambda *_, answer=answer, **__: answer)
+                outcome = refused(check, solution)
+            assert outcome, (name, check)
+
+
+def refused(check, solution):
+    try:
+        check(solution)
+    except CheckFailed:
+        return True
+    return False

@@ -12,7 +12,12 @@ The learner writes:
 Where a clock has its pairs, in neighbours (``"interleaved"``) or in ``"halves"``, is a choice.
 """
 
-from builtins import float, len, range  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    enumerate,
+    float,
+    len,
+    range,
+)
 from collections.abc import Callable
 from functools import partial, wraps
 from random import Random

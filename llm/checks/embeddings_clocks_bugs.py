@@ -5,7 +5,11 @@ the dictionaries and functions below them hold the bugs: a sentence, and a funct
 bug, which is mostly one changed argument.
 """
 
-from builtins import abs, float, len  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    abs,
+    float,
+    len,
+)
 from functools import partial
 from math import pi
 

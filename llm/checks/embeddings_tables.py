@@ -8,7 +8,10 @@ The learner writes:
 - ``count_places(real)``: the places of the real tokens of a padded batch, ``(B, T)``.
 """
 
-from builtins import list, range  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    enumerate,
+    range,
+)
 from collections.abc import Callable
 from random import Random
 

@@ -5,7 +5,11 @@ them hold the bugs: a sentence, and a function that has the bug, which is mostly
 argument.
 """
 
-from builtins import float, len, zip  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    float,
+    len,
+    zip,
+)
 from functools import partial
 
 import torch

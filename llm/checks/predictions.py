@@ -4,7 +4,12 @@ Adds to `llm.checks.base`, whose checks show the right answer beside a wrong one
 hidden, since the value itself is what the learner was asked for.
 """
 
-from builtins import abs, type  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    abs,
+    float,
+    int,
+    type,
+)
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -11,7 +11,16 @@ writes:
 - ``chat_ids(message, encode)``: a user's message between two special tokens, whatever she types.
 """
 
-from builtins import range  # noqa: UP029  bound now, so that replacing them changes nothing
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    bytes,
+    enumerate,
+    len,
+    list,
+    ord,
+    range,
+    sorted,
+    zip,
+)
 from collections.abc import Callable
 from functools import partial, wraps
 from random import Random

@@ -11,6 +11,7 @@ from builtins import (  # noqa: UP029  bound now, so that replacing them later c
     chr,
     dict,
     enumerate,
+    int,
     len,
     list,
     max,

@@ -10,7 +10,10 @@ dictionary from each to how often it occurs. The learner writes:
 - ``learn_merges(words, n_merges)``: the merges, where ties go by one of two rules.
 """
 
-from builtins import range  # noqa: UP029  bound now, so that replacing them changes nothing
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    range,
+    zip,
+)
 from collections.abc import Callable
 from functools import partial, wraps
 from random import Random

@@ -8,6 +8,7 @@ bug, which is mostly one changed argument.
 from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
     bytes,
     dict,
+    int,
     len,
     list,
     max,
