@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -96,15 +95,13 @@ def test_links_hold_on_the_page_of_slides():
     assert """f('<a href="output.html">')""" in part  # scripts stay as they are
 
 
-def test_a_page_without_tags_has_no_slides(tmp_path):
+def test_only_a_notebook_with_tagged_cells_has_slides(tmp_path):
     path = tmp_path / "scaling.ipynb"
-    app = SimpleNamespace(env=SimpleNamespace(doc2path=lambda name: str(path)))
     nbformat.write(notebook(code()), path)
-    assert slides.slides_of(app, "chapters/scaling") is None
+    assert slides.link_to(path, str) == []
     nbformat.write(notebook(code("slide")), path)
-    assert slides.slides_of(app, "chapters/scaling") == "slides/scaling"
-    path = tmp_path / "index.md"
-    assert slides.slides_of(app, "chapters/index") is None
+    assert slides.link_to(path, str)[0]["url"] == "slides/scaling"
+    assert slides.link_to(tmp_path / "index.md", str) == []
 
 
 REMEMBER = markdown("## What to remember\n\nAll of it.", "slide")

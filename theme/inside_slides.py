@@ -10,7 +10,7 @@ results that are kept, so that a new tag runs nothing again.
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,13 +132,18 @@ def relink(part: str, name: str, views: set[str]) -> str:
 # --- the pages --------------------------------------------------------------------------------
 
 
-def slides_of(app: Sphinx, name: str) -> str | None:
-    """The page of slides of a chapter, ``slides/attention``; None where no cell is tagged."""
-    path = Path(app.env.doc2path(name))
+def slides_of(path: Path) -> str | None:
+    """The page of slides of a notebook, ``slides/attention``; None where no cell is tagged."""
     if path.suffix != ".ipynb":
         return None
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return f"{FOLDER}/{path.stem}" if any(map(kind_of, cells)) else None
+
+
+def link_to(path: Path, pathto: Callable[[str], str]) -> list[dict]:
+    """The link to the slides of a chapter's file, for the tools of its page."""
+    address = slides_of(path)
+    return [{"url": pathto(address), "text": "Slides", "icon": "slides"}] if address else []
 
 
 def collect_slides(app: Sphinx) -> Iterator[tuple[str, dict, str]]:
@@ -153,7 +158,7 @@ def collect_slides(app: Sphinx) -> Iterator[tuple[str, dict, str]]:
 
 def deck_of(app: Sphinx, name: str, chapter: dict) -> dict | None:
     """What the template of slides needs to know of a chapter; None where no cell is tagged."""
-    address = slides_of(app, name)
+    address = slides_of(Path(app.env.doc2path(name)))
     if address is None:
         return None
     math = app.env.get_domain("math")  # it says which pages need MathJax

@@ -184,7 +184,7 @@ def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
         app.add_js_file("slides.js", loading_method="defer")
     context["script_files"] = scripts_of(context, doctree)
     context |= frame_of(app, pagename, context, doctree)
-    context["notebook_links"] = notebook_links(app, pagename, context)
+    context["notebook_links"] = notebook_links(app, source, context)
     context["css_files"] = [
         css for css in context["css_files"] if "mystnb" not in str(css.filename)
     ]
@@ -226,23 +226,29 @@ def _is_mathjax(script) -> bool:
     return "mathjax/" in str(script.filename) or body.startswith("window.MathJax")
 
 
-def notebook_links(app: Sphinx, pagename: str, context: dict) -> list[dict]:
-    """Where a page's notebook runs, its file, and its slides; only notebooks have these."""
-    source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
+def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
+    """Where a page's notebook runs, its file, the assignment on it, and its slides."""
     if not source.endswith(".ipynb"):
         return []
     options = app.config.html_theme_options
-    path = Path(source).relative_to(app.confdir).as_posix()
     repository = options["repository_url"].removeprefix("https://github.com/")
     colab = f"{options['launch_buttons']['colab_url']}/github/{repository}/blob"
-    copied = context["pathto"](f"_sources/{context['sourcename']}", True)
-    run = f"{colab}/{options['repository_branch']}/{path}"
-    deck = slides.slides_of(app, pagename)
-    return [
-        {"url": run, "text": "Open in Colab", "icon": "launch"},
-        {"url": copied, "text": "Download notebook", "icon": "download", "download": True},
-        *([{"url": context["pathto"](deck), "text": "Slides", "icon": "slides"}] if deck else []),
+    folder = Path(app.confdir)
+    name = Path(source).stem
+    released = folder / "assignments" / "release" / name / f"{name}.ipynb"
+    opened = {"launch": ("Open in Colab", Path(source)), "pencil": ("Assignment", released)}
+    links = [
+        {
+            "url": f"{colab}/{options['repository_branch']}/{path.relative_to(folder).as_posix()}",
+            "text": text,
+            "icon": icon,
+        }
+        for icon, (text, path) in opened.items()
+        if path.exists()
     ]
+    copied = context["pathto"](f"_sources/{context['sourcename']}", True)
+    download = {"url": copied, "text": "Download notebook", "icon": "download", "download": True}
+    return [links[0], download, *links[1:], *slides.link_to(Path(source), context["pathto"])]
 
 
 def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:
