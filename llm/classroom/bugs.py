@@ -1,0 +1,81 @@
+"""Which bug a message names, so that the same one counts once, and what to read again.
+
+A check says "attention: the scores are not divided by the square root of head_dim. attention(q
+(3, 4), …) should be …". The sentence in it comes from a catalogue; the rest differs from student
+to student.
+"""
+
+import importlib
+import pkgutil
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import llm.checks
+
+_WHO = re.compile(r"^(?:CheckFailed: )?(?:([a-z_]\w*): )?", re.IGNORECASE)
+_RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Iteration|Exit))\b")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What went wrong: the function it is in, one sentence, and the catalogue that knows it."""
+
+    function: str
+    sentence: str
+    catalogue: str = ""  # such as "attention.MASK_BUGS"; "" where no catalogue has the sentence
+
+    @property
+    def text(self) -> str:
+        """The bug in one line: the function, then the sentence."""
+        return f"{self.function}: {self.sentence}" if self.function else self.sentence
+
+
+def bug_in(message: str) -> Bug:
+    """The bug that a message tells of: two messages of the same bug give equal bugs."""
+    who = _WHO.match(message)
+    function = who[1] or ""
+    for sentence, catalogue in _catalogues().items():
+        if sentence in message:
+            return Bug(function, sentence, catalogue)
+    return Bug(function, _kind(message[who.end() :]))
+
+
+def example_in(message: str) -> str:
+    """What a message says beyond the bug, such as the call that goes wrong; "" if nothing."""
+    bug = bug_in(message)
+    if bug.catalogue:
+        return message.split(bug.sentence, 1)[1].strip()
+    told = message[_WHO.match(message).end() :].strip()
+    return "" if told.rstrip(".") == bug.sentence.rstrip(".") else told
+
+
+def _kind(message: str) -> str:
+    """One sentence for a message that no catalogue knows."""
+    if "NotImplementedError" in message:
+        return "not written yet."
+    raised = _RAISED.search(message)
+    if raised and raised[1] not in ("AssertionError", "CheckFailed"):
+        return f"it stops with {_an(raised[1])}."
+    if " should be " in message and ", yours is " in message:
+        return "its answer is wrong in a way that the catalogue does not know."
+    first = re.split(r"(?<=[.;!?])\s|\n", message.removeprefix("AssertionError: "), maxsplit=1)[0]
+    return re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", first).rstrip(";") or "it failed without a message."
+
+
+def _an(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
+
+
+@cache
+def _catalogues() -> dict[str, str]:
+    """Every sentence of every catalogue, the longest first, and the catalogue's name."""
+    found: dict[str, str] = {}
+    for module in pkgutil.iter_modules(llm.checks.__path__):
+        if module.name.endswith("_bugs"):
+            names = vars(importlib.import_module(f"llm.checks.{module.name}"))
+            for name, catalogue in names.items():
+                if name.endswith("_BUGS"):
+                    address = f"{module.name.removesuffix('_bugs')}.{name}"
+                    found |= {s: address for s in catalogue if s not in found}
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))

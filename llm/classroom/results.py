@@ -1,0 +1,115 @@
+"""What the grader found, read from ``graded/STUDENT/NAME/result.json``."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llm.classroom.bugs import Bug, bug_in, example_in
+from llm.classroom.reading import to_read
+
+
+@dataclass(frozen=True)
+class Step:
+    """One graded cell of one student; ``points`` is ``None`` while the teacher has given none."""
+
+    grade_id: str
+    title: str
+    kind: str
+    points: float | None
+    max_points: float
+    message: str = ""
+    answer: str = ""
+    comment: str = ""
+
+    @property
+    def state(self) -> str:
+        """``open``, ``full``, ``part`` or ``lost``."""
+        if self.points is None:
+            return "open"
+        return "full" if self.points >= self.max_points else "part" if self.points > 0 else "lost"
+
+    @property
+    def bug(self) -> Bug | None:
+        """What went wrong in a test."""
+        return bug_in(self.message) if self.message else None
+
+    @property
+    def example(self) -> str:
+        """What the message shows beside the bug."""
+        return example_in(self.message)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One student's submission of one assignment, graded."""
+
+    student: str
+    pseudonym: str
+    assignment: str
+    variant: int
+    notes: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def points(self) -> float:
+        """All points given so far."""
+        return sum(step.points or 0 for step in self.steps)
+
+    @property
+    def max_points(self) -> float:
+        """All points that can be had."""
+        return sum(step.max_points for step in self.steps)
+
+    @property
+    def open_points(self) -> float:
+        """Points that the teacher has still to give or not."""
+        return sum(step.max_points for step in self.steps if step.points is None)
+
+    @property
+    def first_lost(self) -> Step | None:
+        """The first test that cost points; what comes later often fails for the same reason."""
+        return next((step for step in self.steps if step.bug and step.state != "full"), None)
+
+    def read_again(self, step: Step) -> tuple[str, str]:
+        """Chapter and section that help with the bug of a step."""
+        return to_read(step.bug, self.assignment)
+
+    def named(self, pseudonym: str) -> "Result":
+        """This result under a pseudonym, in its sentences too; answers stay as they were given."""
+        hide = _hider(self.student, pseudonym)
+        steps = tuple(replace(step, message=hide(step.message)) for step in self.steps)
+        notes = tuple(map(hide, self.notes))
+        return replace(self, pseudonym=pseudonym, notes=notes, steps=steps)
+
+
+def read_results(root: Path) -> list[Result]:
+    """Every result of a course, in the order of assignments and students' folders."""
+    paths = root.glob("graded/*/*/result.json")
+    return sorted(map(_read, paths), key=lambda result: (result.assignment, result.student))
+
+
+def students(root: Path, results: Iterable[Result]) -> list[str]:
+    """Everyone who handed something in, graded or not."""
+    handed_in = {path.name for path in root.glob("submitted/*") if path.is_dir()}
+    return sorted(handed_in | {result.student for result in results})
+
+
+def _read(path: Path) -> Result:
+    student, assignment = path.parts[-3:-1]
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        steps = tuple(Step(**cell) for cell in data["cells"])
+        notes = tuple(data["notes"])
+        return Result(student, "", assignment, data["variant"], notes, steps)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is no result ({type(error).__name__}: {error}): remove it and grade again"
+        ) from None
+
+
+def _hider(student: str, pseudonym: str) -> Callable[[str], str]:
+    """Puts the pseudonym where a sentence holds the student's name as a word, as in a path."""
+    word = re.compile(rf"(?<!\w){re.escape(student)}(?!\w)")
+    return (lambda text: word.sub(pseudonym, text)) if len(student) > 2 else (lambda text: text)
