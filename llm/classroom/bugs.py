@@ -8,12 +8,14 @@ to student.
 import importlib
 import pkgutil
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import llm.checks
 
-_WHO = re.compile(r"^(?:CheckFailed: )?(?:([a-z_]\w*): )?", re.IGNORECASE)
+_WHO = re.compile(r"^(?:CheckFailed: |AssertionError: )?(?:([a-z_]\w*): )?")
 _RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Iteration|Exit))\b")
 
 
@@ -50,16 +52,26 @@ def example_in(message: str) -> str:
     return "" if told.rstrip(".") == bug.sentence.rstrip(".") else told
 
 
+def to_read(bug: Bug, assignment: str) -> tuple[str, str]:
+    """Chapter and section that help with a bug; the section, or both, may be ``""``.
+
+    An assignment that has a chapter's name sends its readers there where no catalogue knows more.
+    """
+    name, _, catalogue = bug.catalogue.partition(".")
+    sections = _sections().get(name or assignment, {})
+    return sections.get("chapter", ""), sections.get(catalogue, "")
+
+
 def _kind(message: str) -> str:
     """One sentence for a message that no catalogue knows."""
     if "NotImplementedError" in message:
         return "not written yet."
     raised = _RAISED.search(message)
-    if raised and raised[1] not in ("AssertionError", "CheckFailed"):
+    if raised:
         return f"it stops with {_an(raised[1])}."
     if " should be " in message and ", yours is " in message:
         return "its answer is wrong in a way that the catalogue does not know."
-    first = re.split(r"(?<=[.;!?])\s|\n", message.removeprefix("AssertionError: "), maxsplit=1)[0]
+    first = re.split(r"(?<=[.;!?])\s|\n", message, maxsplit=1)[0]
     return re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", first).rstrip(";") or "it failed without a message."
 
 
@@ -79,3 +91,9 @@ def _catalogues() -> dict[str, str]:
                     address = f"{module.name.removesuffix('_bugs')}.{name}"
                     found |= {s: address for s in catalogue if s not in found}
     return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
+@cache
+def _sections() -> dict[str, dict[str, str]]:
+    path = Path(__file__).parent / "pages" / "reading.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm.classroom.bugs import Bug, bug_in, example_in
-from llm.classroom.reading import to_read
+from llm.classroom.assignments import Course
+from llm.classroom.bugs import Bug, bug_in, example_in, to_read
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Result:
         return sum(step.max_points for step in self.steps if step.points is None)
 
     @property
-    def first_lost(self) -> Step | None:
-        """The first test that cost points; what comes later often fails for the same reason."""
-        return next((step for step in self.steps if step.bug and step.state != "full"), None)
+    def lost(self) -> list[Step]:
+        """The tests that cost points."""
+        return [step for step in self.steps if step.bug]
 
     def read_again(self, step: Step) -> tuple[str, str]:
         """Chapter and section that help with the bug of a step."""
@@ -84,16 +84,11 @@ class Result:
         return replace(self, pseudonym=pseudonym, notes=notes, steps=steps)
 
 
-def read_results(root: Path) -> list[Result]:
+def read_results(course: Course) -> list[Result]:
     """Every result of a course, in the order of assignments and students' folders."""
-    paths = root.glob("graded/*/*/result.json")
-    return sorted(map(_read, paths), key=lambda result: (result.assignment, result.student))
-
-
-def students(root: Path, results: Iterable[Result]) -> list[str]:
-    """Everyone who handed something in, graded or not."""
-    handed_in = {path.name for path in root.glob("submitted/*") if path.is_dir()}
-    return sorted(handed_in | {result.student for result in results})
+    found = list(map(_read, course.root.glob("graded/*/*/result.json")))
+    names = [*course.names, *sorted({result.assignment for result in found})]
+    return sorted(found, key=lambda result: (names.index(result.assignment), result.student))
 
 
 def _read(path: Path) -> Result:

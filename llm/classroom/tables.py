@@ -1,8 +1,8 @@
 """Tables that a spreadsheet can open, change and save, without harm to it or to them.
 
-A cell that begins with ``=``, ``+``, ``-`` or ``@`` is a formula to Excel and LibreOffice: a student
-could write one into an answer. Such a cell gets an apostrophe in front, which is taken off again
-when the table is read. Files are UTF-8 with the mark that Excel looks for.
+A cell that begins with ``=``, ``+``, ``-`` or ``@`` is a formula to Excel and LibreOffice: a
+student could write one into an answer. Such a cell gets an apostrophe in front, which is taken off
+again when the table is read. Files are UTF-8 with the mark that Excel looks for.
 """
 
 import csv

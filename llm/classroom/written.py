@@ -26,7 +26,7 @@ Key = tuple[str, str, str]
 
 
 def with_marks(path: Path, results: Iterable[Result]) -> list[Result]:
-    """The results with the points and comments of the file at ``path``, which is brought up to date.
+    """The results with the points and comments in the file at ``path``, which gets the answers.
 
     Raises ``ValueError`` where points are no number from 0 to the most that can be had.
     """
@@ -35,7 +35,9 @@ def with_marks(path: Path, results: Iterable[Result]) -> list[Result]:
     rows = _by_key(path, table)
     for result, step in _written(results):
         _bring_up_to_date(rows, result, step)
-    marks = {key: _points(path, i, row) for i, (key, row) in enumerate(rows.items(), start=2)}
+    theirs = {(r.pseudonym, r.assignment, step.grade_id) for r, step in _written(results)}
+    numbered = enumerate(rows.items(), start=2)
+    marks = {key: _points(path, i, row) for i, (key, row) in numbered if key in theirs}
     if rows:
         write_table(path, Table(list(rows.values()), table.columns, table.separator))
     return [_marked(result, rows, marks) for result in results]

@@ -1,0 +1,223 @@
+"""Grades as a table, a page for each student, a page for the teacher: all in ``reports``.
+
+Students appear under pseudonyms. Pages are single files that ask for nothing from anywhere; what a
+student wrote is shown as text, never as markup.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import median
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from llm.classroom.assignments import Course, read, write_text
+from llm.classroom.bugs import Bug
+from llm.classroom.figures import bars, histogram, svg
+from llm.classroom.names import pseudonyms
+from llm.classroom.preflight import submissions
+from llm.classroom.results import Result, Step, read_results
+from llm.classroom.tables import Table, write_table
+from llm.classroom.written import with_marks
+from llm.style import css_variables
+
+MOST_BUGS = 8  # in the picture; the table has all
+_USUAL = re.compile(  # notes that a teacher need not look into
+    r"^More notebooks|stands there more than once|^\d+ cells of your own|^The locked cell"
+)
+
+
+def report(course: Course, real_names: bool = False) -> Path:
+    """Write everything in ``reports``; returns the class page.
+
+    With ``real_names``, ``grades.csv`` has the names of the folders in place of pseudonyms, for the
+    learning platform. Raises ``ValueError`` where the teacher's ``written.csv`` holds a slip.
+    """
+    results, names = named_results(course)
+    labels = {student: student for student in names} if real_names else names
+    write_table(course.reports / "grades.csv", grades(results, labels))
+    write_students(course, results)
+    return write_class(course, results, names)
+
+
+def named_results(course: Course) -> tuple[list[Result], dict[str, str]]:
+    """All results under pseudonyms with the teacher's marks, and everyone's pseudonym."""
+    found = read_results(course)
+    everyone = sorted({*course.students, *(result.student for result in found)})
+    names = pseudonyms(course.root, everyone)
+    results = [result.named(names[result.student]) for result in found]
+    return with_marks(course.reports / "written.csv", results), names
+
+
+def grades(results: Iterable[Result], labels: Mapping[str, str]) -> Table:
+    """One row a student in the order of their labels; a column for each test, and the totals."""
+    rows = {student: {"student": label} for student, label in labels.items()}
+    columns = ["student"]
+    for name, group in by_assignment(results).items():
+        order = in_order([[step.grade_id for step in result.steps] for result in group])
+        columns += [f"{name}: {column}" for column in (*order, "total", "open")]
+        for result in group:
+            cells = {step.grade_id: step.points for step in result.steps}
+            cells |= {"total": result.points, "open": result.open_points}
+            rows[result.student] |= {f"{name}: {key}": number(p) for key, p in cells.items()}
+    _add_totals(rows, results)
+    return Table(sorted(rows.values(), key=lambda row: row["student"]), [*columns, "total", "open"])
+
+
+def _add_totals(rows: Mapping[str, dict[str, str]], results: Iterable[Result]) -> None:
+    for student, row in rows.items():
+        own = [result for result in results if result.student == student]
+        row["total"] = number(sum(result.points for result in own))
+        row["open"] = number(sum(result.open_points for result in own))
+
+
+def by_assignment(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by assignment, within it by variant."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.assignment, []).append(result)
+    return {name: sorted(group, key=lambda r: r.variant) for name, group in groups.items()}
+
+
+def in_order(lists: Iterable[list[str]]) -> list[str]:
+    """All words of some lists, each before what follows it: a c, a b c gives a b c."""
+    order: list[str] = []
+    for words in lists:
+        place = len(order)
+        for word in reversed(words):
+            if word in order:
+                place = order.index(word)
+            else:
+                order.insert(place, word)
+    return order
+
+
+def number(value: float | None) -> str:
+    """Points as a person writes them: 4, 3.5, or nothing."""
+    return "" if value is None else f"{round(value, 2):g}"
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def write_students(course: Course, results: Iterable[Result]) -> None:
+    """A page for each student; pages of students who are gone are removed."""
+    folder, pages = course.reports / "students", {}
+    for result in results:
+        pages.setdefault(result.pseudonym, []).append((title(course, result.assignment), result))
+    for pseudonym, own in pages.items():
+        write_text(
+            _page("student.html", pseudonym=pseudonym, own=own), folder / f"{pseudonym}.html"
+        )
+    for path in folder.glob("*.html"):
+        if path.stem not in pages:
+            path.unlink()
+
+
+def write_class(course: Course, results: Iterable[Result], names: Mapping[str, str]) -> Path:
+    """The teacher's page."""
+    groups = by_assignment(results)
+    sheets = [sheet(course, name, group, names) for name, group in groups.items()]
+    write_text(_page("class.html", sheets=sheets), course.reports / "class.html")
+    return course.reports / "class.html"
+
+
+def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, str]) -> dict:
+    """What the teacher's page says about one assignment."""
+    results = sorted(results, key=lambda result: result.pseudonym)
+    graded = {result.student for result in results}
+    waiting = [names[s] for s in course.students if s not in graded and _submitted(course, s, name)]
+    most = max(result.max_points for result in results)
+    picture, bins = histogram([result.points for result in results], most)
+    steps = in_order([[step.grade_id for step in result.steps] for result in results])
+    lost = [row for row in (lost_in(grade_id, results) for grade_id in steps) if row]
+    return {
+        "name": name,
+        "title": title(course, name),
+        "results": results,
+        "waiting": sorted(waiting),
+        "most": most,
+        "median": median(result.points for result in results),
+        "histogram": svg(picture),
+        "bins": bins,
+        "lost_figure": svg(bars("Points lost by step, on average", lost, "k")) if lost else "",
+        "lost": lost,
+        **_bugs(results),
+        "looks": [(result, seen) for result in results if (seen := to_look_at(result))],
+        "open": (answers := _open_answers(results)),
+        "n_open": sum(len(given) for _, given in answers),
+    }
+
+
+def _bugs(results: list[Result]) -> dict:
+    found = common_bugs(results)
+    rows = [(bug.text, len(who), len(results), f"{len(who)}") for bug, who in found]
+    picture = bars("The most common bugs", rows[:MOST_BUGS], "q") if rows else None
+    return {"bugs_figure": svg(picture) if picture else "", "bugs": found}
+
+
+def lost_in(grade_id: str, results: Iterable[Result]) -> tuple[str, float, float, str] | None:
+    """Title, mean loss, points and words for one step; nothing while no points are given."""
+    steps = [step for r in results for step in r.steps if step.grade_id == grade_id]
+    steps = [step for step in steps if step.points is not None]
+    if not steps:
+        return None
+    lost = sum(step.max_points - step.points for step in steps) / len(steps)
+    first = steps[0]
+    return first.title, lost, first.max_points, f"{lost:.1f} of {number(first.max_points)}"
+
+
+def common_bugs(results: Iterable[Result]) -> list[tuple[Bug, list[str]]]:
+    """Each bug with the pseudonyms of those who have it, the most common first."""
+    who: dict[Bug, set[str]] = {}
+    for result in results:
+        for step in result.steps:
+            if step.bug:
+                who.setdefault(step.bug, set()).add(result.pseudonym)
+    found = [(bug, sorted(names)) for bug, names in who.items()]
+    return sorted(found, key=lambda pair: (-len(pair[1]), pair[0].text))
+
+
+def to_look_at(result: Result) -> list[str]:
+    """Why a person should look at a submission; mostly nothing."""
+    checks = {step.grade_id: step for step in result.steps if step.kind == "check"}
+    found = [n for n in result.notes if not _USUAL.search(n) or set(n.split()) & set(checks)]
+    if checks and not any(step.points for step in checks.values()):
+        found.append("No test passed.")
+    return found
+
+
+def _open_answers(results: list[Result]) -> list[tuple[Step, list[tuple[str, str]]]]:
+    """Written answers without points, by question: a step that asks it, who, and the answer."""
+    questions: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
+    for result in results:
+        for step in result.steps:
+            if step.points is None:
+                _, answers = questions.setdefault(step.grade_id, (step, []))
+                answers.append((result.pseudonym, step.answer))
+    return list(questions.values())
+
+
+def _submitted(course: Course, student: str, name: str) -> bool:
+    return bool(submissions(course.root / "submitted" / student, name))
+
+
+def title(course: Course, name: str) -> str:
+    """The title of an assignment, or its name where the course has lost its notebook."""
+    try:
+        return read(course.release(name)).metadata.assignment.title
+    except (FileNotFoundError, ValueError, AttributeError):
+        return name.replace("_", " ").capitalize()
+
+
+def _page(template: str, **values: object) -> str:
+    pages = Environment(
+        loader=PackageLoader("llm.classroom", "pages"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    pages.filters["number"] = number
+    pages.globals |= {"light": css_variables("light"), "dark": css_variables("dark")}
+    return pages.get_template(template).render(**values)
