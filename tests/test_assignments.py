@@ -48,7 +48,7 @@ def failed(notebook) -> list[str]:
 
 def test_all_the_chapters_that_shall_have_an_assignment_have_one():
     assert set(COURSE.names) == set(
-        "tokenization embeddings attention layer_block output training generation llama "
+        "overview tokenization embeddings attention layer_block output training generation llama "
         "finetuning".split()
     )
 

@@ -2,67 +2,17 @@
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from small_course import NORMS, SIGNS, small_course
 
 from llm.classroom import __main__ as commands
 from llm.classroom import hidden_seeds, when_written
 from llm.classroom.assignments import Course, choose, options, points, read, titles, variants, write
 from llm.classroom.release import is_fresh, release, student_version
 
-NORMS = ("layer", "rms")
-SIGNS = ("plus", "minus", "both")
-
-
-def marked(cell, grade_id, tags=(), **marks):
-    """A cell as nbgrader knows it."""
-    usual = {"grade": False, "solution": False, "locked": False, "task": False}
-    cell.metadata.nbgrader = usual | {"schema_version": 3, "grade_id": grade_id} | marks
-    cell.metadata.tags = list(tags)
-    cell.id = grade_id
-    return cell
-
-
-def answer(name, body, **kind):
-    source = f"def {name}(x):\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
-    return marked(new_code_cell(source), name, solution=True, **kind)
-
-
-def graded(name, seen, hidden, points, **kind):
-    source = f"{seen}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
-    return marked(
-        new_code_cell(source), f"{name}-test", grade=True, locked=True, points=points, **kind
-    )
-
 
 @pytest.fixture
 def course(tmp_path):
-    """A course with one small assignment, of six variants."""
-    cells = [
-        new_markdown_cell("# Small"),
-        marked(new_code_cell("VARIANT = 0"), "setup", locked=True),
-        new_markdown_cell("## 1 · Double"),
-        answer("double", "return 2 * x"),
-        graded("double", "assert double(2) == 4", "assert double(3) == 6", 3),
-        *[answer(f"norm_{n}", "return x", tags=[f"choice:norm:{n}"]) for n in NORMS],
-        *[answer(f"sign_{s}", "return -x", tags=[f"choice:sign:{s}"]) for s in SIGNS],
-        marked(
-            new_code_cell("n = None  # replace None\n### BEGIN SOLUTION\nn = 7\n### END SOLUTION"),
-            "n",
-            solution=True,
-        ),
-        new_markdown_cell("They ask here.", metadata={"tags": ["teacher"]}),
-        marked(
-            new_markdown_cell("### BEGIN SOLUTION\nBecause.\n### END SOLUTION"),
-            "written",
-            grade=True,
-            solution=True,
-            points=2,
-        ),
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = Course(tmp_path / "course")
-    write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), made.source("small"))
-    return made
+    return small_course(tmp_path / "course")
 
 
 def sources(notebook) -> dict[str, str]:

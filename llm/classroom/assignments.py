@@ -70,7 +70,8 @@ class Course:
 
 
 ORDER = (
-    "tokenization embeddings attention layer_block output training generation llama finetuning"
+    "overview tokenization embeddings attention layer_block output training generation llama "
+    "finetuning"
 ).split()
 
 
