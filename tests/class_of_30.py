@@ -45,7 +45,7 @@ def make_class(root: Path, assignment: str = "attention", seed: int = 0) -> Path
     """Fill a course folder with thirty graded submissions of one assignment."""
     random = Random(seed)
     for i, student in enumerate(PEOPLE):
-        write_result(root, student, assignment, cells=cells(random, random.choice([0, 1, 2, 4])))
+        write_result(root, student, assignment, cells=cells(random, random.choice([0, 1, 2, 4, 7])))
         if i % 6 == 0:
             change(root, student, assignment, notes=[NOTES[i // 6]])
     return root

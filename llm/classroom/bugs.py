@@ -16,6 +16,8 @@ from pathlib import Path
 import llm.checks
 
 _WHO = re.compile(r"^(?:CheckFailed: |AssertionError: )?(?:([a-z_]\w*): )?")
+NOT_WRITTEN = "not written yet."
+UNKNOWN = "its answer is wrong in a way that no catalogue knows."
 _RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Iteration|Exit))\b")
 
 
@@ -30,7 +32,8 @@ class Bug:
     @property
     def text(self) -> str:
         """The bug in one line: the function, then the sentence."""
-        return f"{self.function}: {self.sentence}" if self.function else self.sentence
+        said = self.sentence[:1].upper() + self.sentence[1:]
+        return f"{self.function}: {self.sentence}" if self.function else said
 
 
 def bug_in(message: str) -> Bug:
@@ -43,13 +46,17 @@ def bug_in(message: str) -> Bug:
     return Bug(function, _kind(message[who.end() :]))
 
 
-def example_in(message: str) -> str:
-    """What a message says beyond the bug, such as the call that goes wrong; "" if nothing."""
+def in_words(message: str) -> tuple[str, str, str]:
+    """A message for the student: the function, a sentence, and the example that shows it."""
     bug = bug_in(message)
-    if bug.catalogue:
-        return message.split(bug.sentence, 1)[1].strip()
     told = message[_WHO.match(message).end() :].strip()
-    return "" if told.rstrip(".") == bug.sentence.rstrip(".") else told
+    if bug.catalogue:
+        return bug.function, bug.sentence, told.split(bug.sentence, 1)[1].strip()
+    if bug.sentence == NOT_WRITTEN:
+        return bug.function, NOT_WRITTEN, ""
+    if _is_general(told):
+        return bug.function, bug.sentence, told
+    return bug.function, told, ""
 
 
 def to_read(bug: Bug, assignment: str) -> tuple[str, str]:
@@ -62,17 +69,20 @@ def to_read(bug: Bug, assignment: str) -> tuple[str, str]:
     return sections.get("chapter", ""), sections.get(catalogue, "")
 
 
-def _kind(message: str) -> str:
-    """One sentence for a message that no catalogue knows."""
-    if "NotImplementedError" in message:
-        return "not written yet."
-    raised = _RAISED.search(message)
-    if raised:
-        return f"it stops with {_an(raised[1])}."
-    if " should be " in message and ", yours is " in message:
-        return "its answer is wrong in a way that the catalogue does not know."
-    first = re.split(r"(?<=[.;!?])\s|\n", message, maxsplit=1)[0]
-    return re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", first).rstrip(";") or "it failed without a message."
+def _kind(told: str) -> str:
+    """One sentence for a message that no catalogue knows, without what differs by student."""
+    if told.startswith("not written yet") or "NotImplementedError" in told:
+        return NOT_WRITTEN
+    if _is_general(told):
+        raised = _RAISED.search(told)
+        return f"it stops with {_an(raised[1])}." if raised else UNKNOWN
+    first = re.split(r"(?<=[.!?])\s|\n", told, maxsplit=1)[0]
+    return re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", first) or "it failed without a message."
+
+
+def _is_general(told: str) -> bool:
+    """Whether a message is best told by its kind: an exception, or an answer that is wrong."""
+    return bool(_RAISED.search(told)) or (" should be " in told and ", yours is " in told)
 
 
 def _an(name: str) -> str:

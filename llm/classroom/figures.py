@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from llm.plots import Figure
 from llm.style import INK, LINE, MARKS, MUTED, figure_style
 
-WIDTH = 4.0  # inches; the page shows them larger where it has room
-LETTERS = 58  # that fit on a line
+WIDTH = 3.4  # inches; the page shows them larger where it has room
+LETTERS = 50  # that fit on a line
 Bar = tuple[str, float, float, str]  # what, how much, of how much at most, the same in words
 
 
@@ -22,7 +22,7 @@ def histogram(points: Sequence[float], most: float, n_bins: int = 10) -> tuple[F
     index = [min(int(p * n_bins / most), n_bins - 1) if most else 0 for p in points]
     counts = [index.count(i) for i in range(n_bins)]
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 2.5))
+        figure = Figure(figsize=(WIDTH, 2.2))
         axes = figure.add_subplot(xlim=(0, most or 1), xlabel="points", ylim=(0, max(counts) + 1))
         axes.bar(edges[:-1], counts, most / n_bins * 0.92, align="edge", color=MARKS["q"])
         axes.bar_label(axes.containers[0], [f"{n or ''}" for n in counts], padding=2, size=9)

@@ -43,7 +43,7 @@ def pseudonyms(root: Path, students: Iterable[str]) -> dict[str, str]:
         known = read_names(root)
         new = {name: "" for name in students if name not in known}
         if new:
-            known |= dict(zip(new, _drawn(len(new), known), strict=True))
+            known |= dict(zip(new, _drawn(len(new), known | new), strict=True))
             _write(path, known)
     return {name: known[name] for name in students}
 

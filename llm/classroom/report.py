@@ -25,6 +25,9 @@ MOST_BUGS = 8  # in the picture; the table has all
 _USUAL = re.compile(  # notes that a teacher need not look into
     r"^More notebooks|stands there more than once|^\d+ cells of your own|^The locked cell"
 )
+_STOPPED = re.compile(  # messages of the grader that do not tell of a bug in the answer alone
+    r"^(the code|ran|took|not run)\b|your code replaces|PermissionError: the grader"
+)
 
 
 def report(course: Course, real_names: bool = False) -> Path:
@@ -145,7 +148,7 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
         **_bugs(results),
         "looks": [(result, seen) for result in results if (seen := to_look_at(result))],
         "open": (answers := _open_answers(results)),
-        "n_open": sum(len(given) for _, given in answers),
+        "n_open": sum(len(who) for _, given in answers for who in given.values()),
     }
 
 
@@ -182,19 +185,20 @@ def to_look_at(result: Result) -> list[str]:
     """Why a person should look at a submission; mostly nothing."""
     checks = {step.grade_id: step for step in result.steps if step.kind == "check"}
     found = [n for n in result.notes if not _USUAL.search(n) or set(n.split()) & set(checks)]
+    found += [f"{s.title}: {s.message}." for s in checks.values() if _STOPPED.search(s.message)]
     if checks and not any(step.points for step in checks.values()):
         found.append("No test passed.")
     return found
 
 
-def _open_answers(results: list[Result]) -> list[tuple[Step, list[tuple[str, str]]]]:
-    """Written answers without points, by question: a step that asks it, who, and the answer."""
-    questions: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
+def _open_answers(results: list[Result]) -> list[tuple[Step, dict[str, list[str]]]]:
+    """Written answers without points: a step that asks the question, and who gave each answer."""
+    questions: dict[str, tuple[Step, dict[str, list[str]]]] = {}
     for result in results:
         for step in result.steps:
             if step.points is None:
-                _, answers = questions.setdefault(step.grade_id, (step, []))
-                answers.append((result.pseudonym, step.answer))
+                _, answers = questions.setdefault(step.grade_id, (step, {}))
+                answers.setdefault(step.answer.strip(), []).append(result.pseudonym)
     return list(questions.values())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm.classroom.assignments import Course
-from llm.classroom.bugs import Bug, bug_in, example_in, to_read
+from llm.classroom.bugs import Bug, bug_in, in_words, to_read
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Step:
     @property
     def bug(self) -> Bug | None:
         """What went wrong in a test."""
-        return bug_in(self.message) if self.message else None
+        return bug_in(self.message) if self.message and self.kind == "check" else None
 
     @property
-    def example(self) -> str:
-        """What the message shows beside the bug."""
-        return example_in(self.message)
+    def in_words(self) -> tuple[str, str, str]:
+        """The message of a test in parts: the function, a sentence, an example."""
+        return in_words(self.message)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ COLUMNS = (
 )
 CHANGED = "the answer has changed since: read it again, then empty this cell"
 Key = tuple[str, str, str]
+Marks = dict[Key, float | None]
 
 
 def with_marks(path: Path, results: Iterable[Result]) -> list[Result]:
@@ -35,7 +36,7 @@ def with_marks(path: Path, results: Iterable[Result]) -> list[Result]:
     rows = _by_key(path, table)
     for result, step in _written(results):
         _bring_up_to_date(rows, result, step)
-    theirs = {(r.pseudonym, r.assignment, step.grade_id) for r, step in _written(results)}
+    theirs = {(r.pseudonym, r.assignment, step.grade_id) for r in results for step in r.steps}
     numbered = enumerate(rows.items(), start=2)
     marks = {key: _points(path, i, row) for i, (key, row) in numbered if key in theirs}
     if rows:
@@ -54,8 +55,8 @@ def _by_key(path: Path, table: Table) -> dict[Key, dict[str, str]]:
 
 
 def _written(results: list[Result]) -> Iterator[tuple[Result, Step]]:
-    """Every written answer, all answers to one question together."""
-    found = [(r, step) for r in results for step in r.steps if step.kind == "written"]
+    """Every written answer that waits for points, all answers to one question together."""
+    found = [(r, step) for r in results for step in r.steps if step.points is None]
     order = {step.grade_id: i for i, (_, step) in enumerate(found)}
     yield from sorted(found, key=lambda f: (f[0].assignment, order[f[1].grade_id], f[0].pseudonym))
 
@@ -85,10 +86,10 @@ def _points(path: Path, number: int, row: dict[str, str]) -> float | None:
     )
 
 
-def _marked(result: Result, rows: dict[Key, dict[str, str]], marks: dict) -> Result:
+def _marked(result: Result, rows: dict[Key, dict[str, str]], marks: Marks) -> Result:
     def marked(step: Step) -> Step:
         key = result.pseudonym, result.assignment, step.grade_id
-        if step.kind != "written":
+        if key not in marks:
             return step
         points = step.points if marks[key] is None else marks[key]
         return replace(step, points=points, comment=rows[key].get("comment", "").strip())
