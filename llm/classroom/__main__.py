@@ -75,7 +75,7 @@ def _delete(given: argparse.Namespace) -> None:
     print("\n".join(removal.lines(course.root)) or "There is nothing to remove.")
     if given.yes:
         remove(course, removal)
-    print("Removed." if given.yes else "Nothing is removed yet: add --yes.")
+    print("Removed; report again." if given.yes else "Nothing is removed yet: add --yes.")
 
 
 if __name__ == "__main__":

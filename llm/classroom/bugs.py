@@ -9,13 +9,14 @@ import importlib
 import pkgutil
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import llm.checks
 
 _WHO = re.compile(r"^(?:CheckFailed: |AssertionError: )?(?:([a-z_]\w*): )?")
+LONGEST = 160  # letters of a sentence that a notebook made
 NOT_WRITTEN = "not written yet."
 UNKNOWN = "its answer is wrong in a way that no catalogue knows."
 _RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Iteration|Exit))\b")
@@ -23,10 +24,14 @@ _RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Iteration|Exit))\
 
 @dataclass(frozen=True)
 class Bug:
-    """What went wrong: the function it is in, one sentence, and the catalogue that knows it."""
+    """What went wrong: the function it is in, one sentence, and the catalogue that knows it.
+
+    Bugs are equal whose function and ``kind`` are: the sentence without its numbers.
+    """
 
     function: str
-    sentence: str
+    kind: str
+    sentence: str = field(compare=False)
     catalogue: str = ""  # such as "attention.MASK_BUGS"; "" where no catalogue has the sentence
 
     @property
@@ -42,8 +47,10 @@ def bug_in(message: str) -> Bug:
     function = who[1] or ""
     for sentence, catalogue in _catalogues().items():
         if sentence in message:
-            return Bug(function, sentence, catalogue)
-    return Bug(function, _kind(message[who.end() :]))
+            return Bug(function, sentence, sentence, catalogue)
+    sentence = _sentence(message[who.end() :])
+    function = "" if sentence == NOT_WRITTEN else function
+    return Bug(function, re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", sentence), sentence)
 
 
 def in_words(message: str) -> tuple[str, str, str]:
@@ -69,15 +76,17 @@ def to_read(bug: Bug, assignment: str) -> tuple[str, str]:
     return sections.get("chapter", ""), sections.get(catalogue, "")
 
 
-def _kind(told: str) -> str:
-    """One sentence for a message that no catalogue knows, without what differs by student."""
+def _sentence(told: str) -> str:
+    """One sentence for a message that no catalogue knows."""
     if told.startswith("not written yet") or "NotImplementedError" in told:
         return NOT_WRITTEN
     if _is_general(told):
         raised = _RAISED.search(told)
         return f"it stops with {_an(raised[1])}." if raised else UNKNOWN
-    first = re.split(r"(?<=[.!?])\s|\n", told, maxsplit=1)[0]
-    return re.sub(r"(?<!\w)-?\d+(\.\d+)?", "…", first) or "it failed without a message."
+    return (
+        re.split(r"(?<=[.!?])\s|\n", told, maxsplit=1)[0][:LONGEST]
+        or "it failed without a message."
+    )
 
 
 def _is_general(told: str) -> bool:

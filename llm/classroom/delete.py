@@ -8,7 +8,6 @@ from pathlib import Path
 
 from llm.classroom.assignments import Course
 from llm.classroom.names import forget, read_names
-from llm.classroom.report import named_results, write_class
 from llm.classroom.tables import read_table, write_table
 
 _WORK = ("submitted", "clean", "graded")
@@ -55,7 +54,7 @@ def planned(course: Course, names: Iterable[str], everyone: bool = False) -> Rem
 
 
 def remove(course: Course, removal: Removal) -> None:
-    """Take away what is planned; whoever stays is found on a new class page."""
+    """Take away what is planned; `report` writes the class page again for those who stay."""
     for path in removal.paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in removal.rows:
@@ -64,9 +63,6 @@ def remove(course: Course, removal: Removal) -> None:
             table.rows = _split(course, path, removal.students)[1]
             write_table(path, table)
     forget(course.root, removal.students)
-    results, names = named_results(course)
-    if results:
-        write_class(course, results, names)
 
 
 def _split(course: Course, path: Path, students: Mapping[str, str]) -> tuple[list, list]:

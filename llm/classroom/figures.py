@@ -8,12 +8,8 @@ from llm.style import INK, LINE, MARKS, MUTED, figure_style
 
 WIDTH = 3.4  # inches; the page shows them larger where it has room
 LETTERS = 50  # that fit on a line
+_TEXT = {"size": 8.5, "va": "center", "parse_math": False}
 Bar = tuple[str, float, float, str]  # what, how much, of how much at most, the same in words
-
-
-def svg(figure: Figure) -> str:
-    """The figure as SVG with a text alternative, in the colours of the page."""
-    return figure._repr_mimebundle_()["text/html"]
 
 
 def histogram(points: Sequence[float], most: float, n_bins: int = 10) -> tuple[Figure, list]:
@@ -48,12 +44,12 @@ def bars(title: str, rows: Sequence[Bar], colour: str) -> Figure:
         scale = room / max(most for _, _, most, _ in rows)
         for top, lines, (_, length, most, words) in zip(tops, labels, rows, strict=False):
             for i, line in enumerate(lines):
-                axes.text(0, top + i + 0.5, line, size=8.5, va="center", color=INK["light"])
+                axes.text(0, top + i + 0.5, line, color=INK["light"], **_TEXT)
             y = top + len(lines) + 0.4
             axes.barh(y, most * scale, 0.5, color=LINE["light"])
             axes.barh(y, length * scale, 0.5, color=MARKS[colour])
             end = most * scale + 0.02
-            axes.text(end, y, words, size=8.5, va="center", color=MUTED["light"])
+            axes.text(end, y, words, color=MUTED["light"], **_TEXT)
     told = "; ".join(f"{label}: {words}" for label, _, _, words in rows)
     figure.description = f"{title}. {told}"
     return figure

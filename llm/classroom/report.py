@@ -6,6 +6,7 @@ student wrote is shown as text, never as markup.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -13,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llm.classroom.assignments import Course, read, write_text
 from llm.classroom.bugs import Bug
-from llm.classroom.figures import bars, histogram, svg
+from llm.classroom.figures import bars, histogram
 from llm.classroom.names import pseudonyms
 from llm.classroom.preflight import submissions
 from llm.classroom.results import Result, Step, read_results
@@ -141,9 +142,9 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
         "waiting": sorted(waiting),
         "most": most,
         "median": median(result.points for result in results),
-        "histogram": svg(picture),
+        "histogram": picture.svg(),
         "bins": bins,
-        "lost_figure": svg(bars("Points lost by step, on average", lost, "k")) if lost else "",
+        "lost_figure": bars("Points lost by step, on average", lost, "k").svg() if lost else "",
         "lost": lost,
         **_bugs(results),
         "looks": [(result, seen) for result in results if (seen := to_look_at(result))],
@@ -156,7 +157,7 @@ def _bugs(results: list[Result]) -> dict:
     found = common_bugs(results)
     rows = [(bug.text, len(who), len(results), f"{len(who)}") for bug, who in found]
     picture = bars("The most common bugs", rows[:MOST_BUGS], "q") if rows else None
-    return {"bugs_figure": svg(picture) if picture else "", "bugs": found}
+    return {"bugs_figure": picture.svg() if picture else "", "bugs": found}
 
 
 def lost_in(grade_id: str, results: Iterable[Result]) -> tuple[str, float, float, str] | None:
@@ -173,11 +174,15 @@ def lost_in(grade_id: str, results: Iterable[Result]) -> tuple[str, float, float
 def common_bugs(results: Iterable[Result]) -> list[tuple[Bug, list[str]]]:
     """Each bug with the pseudonyms of those who have it, the most common first."""
     who: dict[Bug, set[str]] = {}
+    said: dict[Bug, set[str]] = {}
     for result in results:
-        for step in result.steps:
-            if step.bug:
-                who.setdefault(step.bug, set()).add(result.pseudonym)
-    found = [(bug, sorted(names)) for bug, names in who.items()]
+        for bug in filter(None, [step.bug for step in result.steps]):
+            who.setdefault(bug, set()).add(result.pseudonym)
+            said.setdefault(bug, set()).add(bug.sentence)
+    found = [
+        (bug if len(said[bug]) == 1 else replace(bug, sentence=bug.kind), sorted(names))
+        for bug, names in who.items()
+    ]
     return sorted(found, key=lambda pair: (-len(pair[1]), pair[0].text))
 
 
@@ -185,7 +190,8 @@ def to_look_at(result: Result) -> list[str]:
     """Why a person should look at a submission; mostly nothing."""
     checks = {step.grade_id: step for step in result.steps if step.kind == "check"}
     found = [n for n in result.notes if not _USUAL.search(n) or set(n.split()) & set(checks)]
-    found += [f"{s.title}: {s.message}." for s in checks.values() if _STOPPED.search(s.message)]
+    stopped = [f"{s.title}: {s.message}." for s in checks.values() if _STOPPED.search(s.message)]
+    found += stopped[:1]
     if checks and not any(step.points for step in checks.values()):
         found.append("No test passed.")
     return found
