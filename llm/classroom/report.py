@@ -7,6 +7,7 @@ student wrote is shown as text, never as markup.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -53,7 +54,7 @@ def named_results(course: Course) -> tuple[list[Result], dict[str, str]]:
     return with_marks(course.reports / "written.csv", results), names
 
 
-def grades(results: Iterable[Result], labels: Mapping[str, str]) -> Table:
+def grades(results: list[Result], labels: Mapping[str, str]) -> Table:
     """One row a student in the order of their labels; a column for each test, and the totals."""
     rows = {student: {"student": label} for student, label in labels.items()}
     columns = ["student"]
@@ -104,11 +105,12 @@ def number(value: float | None) -> str:
 # --- pages ------------------------------------------------------------------------------------
 
 
-def write_students(course: Course, results: Iterable[Result]) -> None:
+def write_students(course: Course, results: list[Result]) -> None:
     """A page for each student; pages of students who are gone are removed."""
     folder, pages = course.reports / "students", {}
+    titles = {name: title(course, name) for name in by_assignment(results)}
     for result in results:
-        pages.setdefault(result.pseudonym, []).append((title(course, result.assignment), result))
+        pages.setdefault(result.pseudonym, []).append((titles[result.assignment], result))
     for pseudonym, own in pages.items():
         write_text(
             _page("student.html", pseudonym=pseudonym, own=own), folder / f"{pseudonym}.html"
@@ -118,7 +120,7 @@ def write_students(course: Course, results: Iterable[Result]) -> None:
             path.unlink()
 
 
-def write_class(course: Course, results: Iterable[Result], names: Mapping[str, str]) -> Path:
+def write_class(course: Course, results: list[Result], names: Mapping[str, str]) -> Path:
     """The teacher's page."""
     groups = by_assignment(results)
     sheets = [sheet(course, name, group, names) for name, group in groups.items()]
@@ -221,13 +223,18 @@ def title(course: Course, name: str) -> str:
 
 
 def _page(template: str, **values: object) -> str:
-    pages = Environment(
+    return _templates().get_template(template).render(**values)
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
         loader=PackageLoader("llm.classroom", "pages"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    pages.filters["number"] = number
-    pages.globals |= {"light": css_variables("light"), "dark": css_variables("dark")}
-    return pages.get_template(template).render(**values)
+    made.filters["number"] = number
+    made.globals |= {"light": css_variables("light"), "dark": css_variables("dark")}
+    return made
