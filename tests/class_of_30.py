@@ -22,13 +22,13 @@ PEOPLE = (
 STEPS = {  # grade_id: heading, points, function, catalogue
     "mask-test": ("1 · What a token may see", 4, "causal_mask", MASK_BUGS),
     "scale-test": ("2 · The scores", 4, "attention", ATTENTION_BUGS),
-    "one-head-test": ("3 · One head", 6, "attention", ATTENTION_BUGS),
-    "split-test": ("4 · Into heads", 4, "split_heads", SPLIT_BUGS),
-    "merge-test": ("5 · And back", 4, "merge_heads", MERGE_BUGS),
-    "many-heads-test": ("6 · Many heads at once", 6, "multi_head", MULTI_HEAD_BUGS),
-    "rope-test": ("7 · Positions, by turning", 6, "rope", ROPE_BUGS),
-    "exhibit-test": ("8 · Bug museum: the story that knew its end", 4, "attention", ATTENTION_BUGS),
-    "predict-test": ("9 · Before you run it", 4, "", {}),
+    "one-head-test": ("2 · The scores", 6, "attention", ATTENTION_BUGS),
+    "split-test": ("3 · Into heads", 4, "split_heads", SPLIT_BUGS),
+    "merge-test": ("4 · And back", 4, "merge_heads", MERGE_BUGS),
+    "many-heads-test": ("5 · Many heads at once", 6, "multi_head", MULTI_HEAD_BUGS),
+    "rope-test": ("6 · Positions, by turning", 6, "rope", ROPE_BUGS),
+    "exhibit-test": ("7 · Bug museum: the story that knew its end", 4, "attention", ATTENTION_BUGS),
+    "predict-test": ("8 · Before you run it", 4, "", {}),
 }
 ANSWERS = (
     "Without the root the scores grow with head_dim, so softmax puts all weight on one key.\n"
@@ -71,7 +71,7 @@ def cells(random: Random, n_bugs: int) -> list[dict]:
 
 def written(answer: str, points: float | None = None) -> dict:
     """The written question."""
-    question = {"grade_id": "written", "title": "10 · In your words", "kind": "written"}
+    question = {"grade_id": "written", "title": "9 · In your words", "kind": "written"}
     return question | {"points": points, "max_points": 8, "message": "", "answer": answer}
 
 

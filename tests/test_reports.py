@@ -515,6 +515,18 @@ def test_a_page_names_the_bug_and_what_to_read_again(course):
     assert "8 to come" in text and "2 of 4" in text
 
 
+def test_tests_under_one_heading_are_one_step(course):
+    message = f"attention: {SCALE} attention({{}}) should be 1, yours is 2"
+    cells = [check("scale", 0, message.format(1)), check("mask"), check("rope", 0, "x: no.")]
+    cells += [check("bias", 0, message.format(2)), check("last")]
+    cells = [cell | {"title": "2 · Scores"} for cell in cells[:4]] + cells[4:]
+    change(course.root, "hopper.grace", cells=cells)
+    report(course)
+    text = " ".join(Page(page_of(course, "hopper.grace")).text.split())
+    assert text.count("2 · Scores") == 2 and "2 · Scores 4 of 16" in text
+    assert text.count(SCALE) == 1 and "In x: no." in text and "One step is left" in text
+
+
 def test_the_title_of_an_assignment_comes_from_its_notebook(course):
     notebook = {"cells": [], "nbformat": 4, "nbformat_minor": 5}
     notebook["metadata"] = {"assignment": {"title": "Build attention"}}

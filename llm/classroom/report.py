@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llm.classroom.assignments import Course, read, write_text
 from llm.classroom.bugs import Bug
-from llm.classroom.figures import bars, histogram
+from llm.classroom.figures import Bar, bars, histogram
 from llm.classroom.names import pseudonyms
 from llm.classroom.preflight import submissions
-from llm.classroom.results import Result, Step, read_results
+from llm.classroom.results import Part, Result, Step, read_results
 from llm.classroom.tables import Table, write_table
 from llm.classroom.written import with_marks
 from llm.style import css_variables
@@ -80,7 +80,7 @@ def by_assignment(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Results by assignment, within it by variant."""
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(result.assignment, []).append(result)
+        groups.setdefault(result.title, []).append(result)
     return {name: sorted(group, key=lambda r: r.variant) for name, group in groups.items()}
 
 
@@ -110,7 +110,7 @@ def write_students(course: Course, results: list[Result]) -> None:
     folder, pages = course.reports / "students", {}
     titles = {name: title(course, name) for name in by_assignment(results)}
     for result in results:
-        pages.setdefault(result.pseudonym, []).append((titles[result.assignment], result))
+        pages.setdefault(result.pseudonym, []).append((titles[result.title], result))
     for pseudonym, own in pages.items():
         write_text(
             _page("student.html", pseudonym=pseudonym, own=own), folder / f"{pseudonym}.html"
@@ -135,8 +135,7 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
     waiting = [names[s] for s in course.students if s not in graded and _submitted(course, s, name)]
     most = max(result.max_points for result in results)
     picture, bins = histogram([result.points for result in results], most)
-    steps = in_order([[step.grade_id for step in result.steps] for result in results])
-    lost = [row for row in (lost_in(grade_id, results) for grade_id in steps) if row]
+    lost = points_lost(results)
     return {
         "name": name,
         "title": title(course, name),
@@ -162,15 +161,19 @@ def _bugs(results: list[Result]) -> dict:
     return {"bugs_figure": picture.svg() if picture else "", "bugs": found}
 
 
-def lost_in(grade_id: str, results: Iterable[Result]) -> tuple[str, float, float, str] | None:
-    """Title, mean loss, points and words for one step; nothing while no points are given."""
-    steps = [step for r in results for step in r.steps if step.grade_id == grade_id]
-    steps = [step for step in steps if step.points is not None]
-    if not steps:
-        return None
-    lost = sum(step.max_points - step.points for step in steps) / len(steps)
-    first = steps[0]
-    return first.title, lost, first.max_points, f"{lost:.1f} of {number(first.max_points)}"
+def points_lost(results: Iterable[Result]) -> list[Bar]:
+    """For each part of the notebook that has points: the mean loss, of how many, and in words."""
+    parts: dict[str, list[Part]] = {}
+    order = in_order([[part.title for part in result.parts] for result in results])
+    for part in [part for result in results for part in result.parts]:
+        if part.open_points < part.max_points:
+            parts.setdefault(part.title, []).append(part)
+    rows = []
+    for name in filter(parts.get, order):
+        lost = mean(part.lost_points for part in parts[name])
+        most = max(part.max_points for part in parts[name])
+        rows.append((name, lost, most, f"{lost:.1f} of {number(most)}"))
+    return rows
 
 
 def common_bugs(results: Iterable[Result]) -> list[tuple[Bug, list[str]]]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from llm.classroom.assignments import Course
@@ -24,13 +25,6 @@ class Step:
     comment: str = ""
 
     @property
-    def state(self) -> str:
-        """``open``, ``full``, ``part`` or ``lost``."""
-        if self.points is None:
-            return "open"
-        return "full" if self.points >= self.max_points else "part" if self.points > 0 else "lost"
-
-    @property
     def bug(self) -> Bug | None:
         """What went wrong in a test."""
         return bug_in(self.message) if self.message and self.kind == "check" else None
@@ -42,14 +36,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One student's submission of one assignment, graded."""
+class Part:
+    """Steps under one heading, or all of a notebook."""
 
-    student: str
-    pseudonym: str
-    assignment: str
-    variant: int
-    notes: tuple[str, ...]
+    title: str
     steps: tuple[Step, ...]
 
     @property
@@ -68,13 +58,50 @@ class Result:
         return sum(step.max_points for step in self.steps if step.points is None)
 
     @property
-    def lost(self) -> list[Step]:
-        """The tests that cost points."""
-        return [step for step in self.steps if step.bug]
+    def lost_points(self) -> float:
+        """What the tests and the teacher have taken off."""
+        return round(self.max_points - self.open_points - self.points, 6)
+
+    @property
+    def state(self) -> str:
+        """``lost`` or ``part`` of the points, ``open`` while the teacher reads, else ``full``."""
+        if self.lost_points:
+            return "part" if self.points else "lost"
+        return "open" if self.open_points else "full"
+
+    @property
+    def told(self) -> list[Step]:
+        """The steps that tell of a bug, each bug once."""
+        first: dict[Bug, Step] = {}
+        for step in self.steps:
+            if step.bug:
+                first.setdefault(step.bug, step)
+        return list(first.values())
+
+
+@dataclass(frozen=True)
+class Result(Part):
+    """One student's submission of one assignment, graded; ``title`` is the assignment's name."""
+
+    student: str
+    variant: int
+    notes: tuple[str, ...]
+    pseudonym: str = ""
+
+    @property
+    def parts(self) -> list[Part]:
+        """The steps by heading."""
+        groups = groupby(self.steps, key=lambda step: step.title)
+        return [Part(title, tuple(steps)) for title, steps in groups]
+
+    @property
+    def lost(self) -> list[Part]:
+        """The parts in which a test failed."""
+        return [part for part in self.parts if part.told]
 
     def read_again(self, step: Step) -> tuple[str, str]:
         """Chapter and section that help with the bug of a step."""
-        return to_read(step.bug, self.assignment)
+        return to_read(step.bug, self.title)
 
     def named(self, pseudonym: str) -> "Result":
         """This result under a pseudonym, in its sentences too; answers stay as they were given."""
@@ -87,8 +114,8 @@ class Result:
 def read_results(course: Course) -> list[Result]:
     """Every result of a course, in the order of assignments and students' folders."""
     found = list(map(_read, course.root.glob("graded/*/*/result.json")))
-    names = [*course.names, *sorted({result.assignment for result in found})]
-    return sorted(found, key=lambda result: (names.index(result.assignment), result.student))
+    names = [*course.names, *sorted({result.title for result in found})]
+    return sorted(found, key=lambda result: (names.index(result.title), result.student))
 
 
 def _read(path: Path) -> Result:
@@ -97,7 +124,7 @@ def _read(path: Path) -> Result:
         data = json.loads(path.read_text(encoding="utf-8"))
         steps = tuple(Step(**cell) for cell in data["cells"])
         notes = tuple(data["notes"])
-        return Result(student, "", assignment, data["variant"], notes, steps)
+        return Result(assignment, steps, student, data["variant"], notes)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is no result ({type(error).__name__}: {error}): remove it and grade again"

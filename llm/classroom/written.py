@@ -36,7 +36,7 @@ def with_marks(path: Path, results: Iterable[Result]) -> list[Result]:
     rows = _by_key(path, table)
     for result, step in _written(results):
         _bring_up_to_date(rows, result, step)
-    theirs = {(r.pseudonym, r.assignment, step.grade_id) for r in results for step in r.steps}
+    theirs = {(r.pseudonym, r.title, step.grade_id) for r in results for step in r.steps}
     numbered = enumerate(rows.items(), start=2)
     marks = {key: _points(path, i, row) for i, (key, row) in numbered if key in theirs}
     if rows:
@@ -58,11 +58,11 @@ def _written(results: list[Result]) -> Iterator[tuple[Result, Step]]:
     """Every written answer that waits for points, all answers to one question together."""
     found = [(r, step) for r in results for step in r.steps if step.points is None]
     order = {step.grade_id: i for i, (_, step) in enumerate(found)}
-    yield from sorted(found, key=lambda f: (f[0].assignment, order[f[1].grade_id], f[0].pseudonym))
+    yield from sorted(found, key=lambda f: (f[0].title, order[f[1].grade_id], f[0].pseudonym))
 
 
 def _bring_up_to_date(rows: dict[Key, dict[str, str]], result: Result, step: Step) -> None:
-    key = result.pseudonym, result.assignment, step.grade_id
+    key = result.pseudonym, result.title, step.grade_id
     row = rows.setdefault(key, dict(zip(COLUMNS, key, strict=False)))
     answer = shortened(step.answer)
     marked = row.get("points", "").strip() or row.get("comment", "").strip()
@@ -88,7 +88,7 @@ def _points(path: Path, number: int, row: dict[str, str]) -> float | None:
 
 def _marked(result: Result, rows: dict[Key, dict[str, str]], marks: Marks) -> Result:
     def marked(step: Step) -> Step:
-        key = result.pseudonym, result.assignment, step.grade_id
+        key = result.pseudonym, result.title, step.grade_id
         if key not in marks:
             return step
         points = step.points if marks[key] is None else marks[key]
