@@ -253,7 +253,7 @@ def test_what_to_read_again_stands_in_the_book():
 
 def test_every_catalogue_leads_to_its_chapter_and_nearly_all_to_a_section():
     catalogues = set(bugs._catalogues().values())
-    found = [bugs.to_read(bugs.Bug("", "", "", catalogue), "") for catalogue in catalogues]
+    found = [to_read(bugs.Bug("", "", "", catalogue)) for catalogue in catalogues]
     assert all(chapter for chapter, _ in found)
     assert sum(bool(section) for _, section in found) > 0.8 * len(found)
 
@@ -268,9 +268,14 @@ def test_every_section_is_that_of_a_catalogue():
     assert {name for name in known if name.endswith("_BUGS")} <= catalogues
 
 
-def test_an_unknown_message_leads_to_the_chapter_of_the_assignment():
-    assert to_read(bug_in("KeyError: 3"), "layer_block") == ("Layer block", "")
-    assert to_read(bug_in("KeyError: 3"), "something_else") == ("", "")
+def test_an_unknown_message_sends_nobody_to_read():
+    assert to_read(bug_in("KeyError: 3")) == ("", "")
+
+
+def test_a_sentence_begins_large_but_no_name_does():
+    sentences = ["ran too long", "cat_after is None", "shapes['ids'] is None", "x is 3", ""]
+    begun = [bugs.begun(sentence) for sentence in sentences]
+    assert begun == ["Ran too long", *sentences[1:]]
 
 
 # --- grades -----------------------------------------------------------------------------------
@@ -562,6 +567,19 @@ def test_the_class_page_counts(course):
     page = report(course).read_text()
     assert f"Not graded yet: {names['babbage.charles']}." in page
     assert page.count('role="img"') == 3 and "4.8 to 6.4: 1" in page
+
+
+def test_a_written_part_counts_as_lost_once_all_answers_are_read(course):
+    report(course)
+    fill_in(course, "hopper.grace", points="6")
+    assert list(lost_titles(course)) == ["Scale"]
+    fill_in(course, "lovelace.ada", points="8")
+    assert lost_titles(course)["9 · In your words"] == "1.0 of 8"
+
+
+def lost_titles(course: Course) -> dict[str, str]:
+    results, names = named_results(course)
+    return {row[0]: row[3] for row in sheet(course, "attention", results, names)["lost"]}
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,7 @@ class Bug:
     @property
     def text(self) -> str:
         """The bug in one line: the function, then the sentence."""
-        said = self.sentence[:1].upper() + self.sentence[1:]
-        return f"{self.function}: {self.sentence}" if self.function else said
+        return f"{self.function}: {self.sentence}" if self.function else begun(self.sentence)
 
 
 def bug_in(message: str) -> Bug:
@@ -66,13 +65,16 @@ def in_words(message: str) -> tuple[str, str, str]:
     return bug.function, told, ""
 
 
-def to_read(bug: Bug, assignment: str) -> tuple[str, str]:
-    """Chapter and section that help with a bug; the section, or both, may be ``""``.
+def begun(sentence: str) -> str:
+    """A sentence with its first letter large, unless it begins with a name of the program."""
+    word = sentence.split(" ", 1)[0]
+    return sentence[:1].upper() + sentence[1:] if len(word) > 1 and word.isalpha() else sentence
 
-    An assignment that has a chapter's name sends its readers there where no catalogue knows more.
-    """
-    name, _, catalogue = bug.catalogue.partition(".")
-    sections = _sections().get(name or assignment, {})
+
+def to_read(bug: Bug) -> tuple[str, str]:
+    """Chapter and section that help with a bug; both ``""`` for one that no catalogue knows."""
+    chapter, _, catalogue = bug.catalogue.partition(".")
+    sections = _sections().get(chapter, {})
     return sections.get("chapter", ""), sections.get(catalogue, "")
 
 

@@ -14,7 +14,7 @@ from statistics import mean, median
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llm.classroom.assignments import Course, read, write_text
-from llm.classroom.bugs import Bug
+from llm.classroom.bugs import Bug, begun
 from llm.classroom.figures import Bar, bars, histogram
 from llm.classroom.names import pseudonyms
 from llm.classroom.preflight import submissions
@@ -162,17 +162,19 @@ def _bugs(results: list[Result]) -> dict:
 
 
 def points_lost(results: Iterable[Result]) -> list[Bar]:
-    """For each part of the notebook that has points: the mean loss, of how many, and in words."""
+    """For each part of the notebook: the mean loss, of how many points, and both in words.
+
+    A part is left out while the teacher has still to give points for it.
+    """
     parts: dict[str, list[Part]] = {}
-    order = in_order([[part.title for part in result.parts] for result in results])
     for part in [part for result in results for part in result.parts]:
-        if part.open_points < part.max_points:
-            parts.setdefault(part.title, []).append(part)
+        parts.setdefault(part.title, []).append(part)
     rows = []
-    for name in filter(parts.get, order):
-        lost = mean(part.lost_points for part in parts[name])
-        most = max(part.max_points for part in parts[name])
-        rows.append((name, lost, most, f"{lost:.1f} of {number(most)}"))
+    for name in in_order([[part.title for part in result.parts] for result in results]):
+        if not any(part.open_points for part in parts[name]):
+            lost = mean(part.lost_points for part in parts[name])
+            most = max(part.max_points for part in parts[name])
+            rows.append((name, lost, most, f"{lost:.1f} of {number(most)}"))
     return rows
 
 
@@ -195,7 +197,7 @@ def to_look_at(result: Result) -> list[str]:
     """Why a person should look at a submission; mostly nothing."""
     checks = {step.grade_id: step for step in result.steps if step.kind == "check"}
     found = [n for n in result.notes if not _USUAL.search(n) or set(n.split()) & set(checks)]
-    stopped = [f"{s.title}: {s.message}." for s in checks.values() if _STOPPED.search(s.message)]
+    stopped = [f"{s.title}: {s.message}" for s in checks.values() if _STOPPED.search(s.message)]
     found += stopped[:1]
     if checks and not any(step.points for step in checks.values()):
         found.append("No test passed.")
@@ -238,6 +240,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters["number"] = number
+    made.filters |= {"number": number, "begun": begun}
     made.globals |= {"light": css_variables("light"), "dark": css_variables("dark")}
     return made

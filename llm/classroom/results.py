@@ -30,6 +30,11 @@ class Step:
         return bug_in(self.message) if self.message and self.kind == "check" else None
 
     @property
+    def to_read(self) -> tuple[str, str]:
+        """Chapter and section that help."""
+        return to_read(bug_in(self.message))
+
+    @property
     def in_words(self) -> tuple[str, str, str]:
         """The message of a test in parts: the function, a sentence, an example."""
         return in_words(self.message)
@@ -98,10 +103,6 @@ class Result(Part):
     def lost(self) -> list[Part]:
         """The parts in which a test failed."""
         return [part for part in self.parts if part.told]
-
-    def read_again(self, step: Step) -> tuple[str, str]:
-        """Chapter and section that help with the bug of a step."""
-        return to_read(step.bug, self.title)
 
     def named(self, pseudonym: str) -> "Result":
         """This result under a pseudonym, in its sentences too; answers stay as they were given."""
