@@ -109,16 +109,26 @@ def test_a_student_who_is_called_like_a_pseudonym_confuses_nobody(tmp_path, monk
         pseudonyms(tmp_path, ["bob"])
 
 
+RACE = """
+import sys, time
+from pathlib import Path
+from llm.classroom.names import pseudonyms
+
+root, who = Path(sys.argv[1]), sys.argv[2]
+(root / f"{who}.ready").touch()
+while len(list(root.glob("*.ready"))) < 2:
+    time.sleep(0.001)
+for i in range(40):
+    pseudonyms(root, [f"{who}{i}", f"both{i}"])
+"""
+
+
 def test_two_processes_at_once_give_no_name_twice(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from llm.classroom.names import pseudonyms\n"
-        "for i in range(15): pseudonyms(Path(sys.argv[1]), [f'{sys.argv[2]}{i}', f'both{i}'])"
-    )
-    command = [sys.executable, "-c", code, f"{tmp_path}"]
+    command = [sys.executable, "-c", RACE, f"{tmp_path}"]
     running = [subprocess.Popen([*command, who], cwd=ROOT) for who in "ab"]
     assert [process.wait(timeout=120) for process in running] == [0, 0]
     known = read_names(tmp_path)
-    assert len(known) == len(set(known.values())) == 45
+    assert len(known) == len(set(known.values())) == 120
 
 
 @pytest.mark.parametrize("pseudonym", ["../../etc", "Red Fox", ""])
