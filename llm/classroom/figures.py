@@ -12,8 +12,8 @@ _TEXT = {"size": 8.5, "va": "center", "parse_math": False}
 Bar = tuple[str, float, float, str]  # what, how much, of how much at most, the same in words
 
 
-def histogram(points: Sequence[float], most: float, n_bins: int = 10) -> tuple[Figure, list]:
-    """How many students have how many points, and the same as rows ``("10 to 14", 3)``."""
+def histogram(points: Sequence[float], most: float, n_bins: int = 10) -> Figure:
+    """How many students have how many points."""
     edges = [round(most * i / n_bins, 1) for i in range(n_bins + 1)]
     index = [min(int(p * n_bins / most), n_bins - 1) if most else 0 for p in points]
     counts = [index.count(i) for i in range(n_bins)]
@@ -25,10 +25,9 @@ def histogram(points: Sequence[float], most: float, n_bins: int = 10) -> tuple[F
         axes.set(xticks=edges[::2], yticks=[])
         axes.grid(False)
         axes.spines["left"].set_visible(False)
-    rows = [(f"{edges[i]:g} to {edges[i + 1]:g}", count) for i, count in enumerate(counts)]
-    told = "; ".join(f"{name}: {count}" for name, count in rows if count)
-    figure.description = f"How many students have how many points. {told}"
-    return figure, rows
+    told = [f"{edges[i]:g} to {edges[i + 1]:g}: {n}" for i, n in enumerate(counts) if n]
+    figure.description = f"How many students have how many points. {'; '.join(told)}"
+    return figure
 
 
 def bars(title: str, rows: Sequence[Bar], colour: str) -> Figure:
@@ -41,15 +40,19 @@ def bars(title: str, rows: Sequence[Bar], colour: str) -> Figure:
         axes = figure.add_subplot(xlim=(0, 1), ylim=(tops[-1], 0))
         axes.axis("off")
         room = 0.97 - 0.02 * max(len(words) for *_, words in rows)
-        scale = room / max(most for _, _, most, _ in rows)
-        for top, lines, (_, length, most, words) in zip(tops, labels, rows, strict=False):
-            for i, line in enumerate(lines):
-                axes.text(0, top + i + 0.5, line, color=INK["light"], **_TEXT)
-            y = top + len(lines) + 0.4
-            axes.barh(y, most * scale, 0.5, color=LINE["light"])
-            axes.barh(y, length * scale, 0.5, color=MARKS[colour])
-            end = most * scale + 0.02
-            axes.text(end, y, words, color=MUTED["light"], **_TEXT)
+        scale = room / (max(most for _, _, most, _ in rows) or 1)
+        for top, lines, row in zip(tops, labels, rows, strict=False):
+            _draw_bar(axes, top, lines, row, scale, MARKS[colour])
     told = "; ".join(f"{label}: {words}" for label, _, _, words in rows)
     figure.description = f"{title}. {told}"
     return figure
+
+
+def _draw_bar(axes, top: float, lines: list[str], row: Bar, scale: float, colour: str) -> None:
+    _, length, most, words = row
+    for i, line in enumerate(lines):
+        axes.text(0, top + i + 0.5, line, color=INK["light"], **_TEXT)
+    y = top + len(lines) + 0.4
+    axes.barh(y, most * scale, 0.5, color=LINE["light"])
+    axes.barh(y, length * scale, 0.5, color=colour)
+    axes.text(most * scale + 0.02, y, words, color=MUTED["light"], **_TEXT)

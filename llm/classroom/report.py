@@ -112,9 +112,8 @@ def write_students(course: Course, results: list[Result]) -> None:
     for result in results:
         pages.setdefault(result.pseudonym, []).append((titles[result.title], result))
     for pseudonym, own in pages.items():
-        write_text(
-            _page("student.html", pseudonym=pseudonym, own=own), folder / f"{pseudonym}.html"
-        )
+        page = _page("student.html", pseudonym=pseudonym, own=own)
+        write_text(page, folder / f"{pseudonym}.html")
     for path in folder.glob("*.html"):
         if path.stem not in pages:
             path.unlink()
@@ -134,7 +133,6 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
     graded = {result.student for result in results}
     waiting = [names[s] for s in course.students if s not in graded and _submitted(course, s, name)]
     most = max(result.max_points for result in results)
-    picture, bins = histogram([result.points for result in results], most)
     lost = points_lost(results)
     return {
         "name": name,
@@ -143,8 +141,7 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
         "waiting": sorted(waiting),
         "most": most,
         "median": median(result.points for result in results),
-        "histogram": picture.svg(),
-        "bins": bins,
+        "histogram": histogram([result.points for result in results], most).svg(),
         "lost_figure": bars("Points lost by step, on average", lost, "k").svg() if lost else "",
         "lost": lost,
         **_bugs(results),
