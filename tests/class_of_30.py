@@ -17,7 +17,7 @@ PEOPLE = (
     "abara.ngozi bianchi.luca chen.wei dubois.amelie eriksson.nils ferrari.giulia garcia.mateo "
     "haddad.layla ivanova.olga jansen.pieter kowalski.ewa lopez.carmen mueller.jan nakamura.yui "
     "okafor.chidi petrov.ivan quispe.rosa rossi.elena sato.kenji tanaka.hiro ueda.mika vargas.luis "
-    "weber.anna xu.ming yilmaz.deniz zhang.li almeida.rui bakker.sanne costa.ines dahl.freya"
+    "weber.anna xu.ming yilmaz.deniz zhang.li almeida.rui bakker.sanne costa.joana dahl.freya"
 ).split()
 STEPS = {  # grade_id: heading, points, function, catalogue
     "mask-test": ("1 · What a token may see", 4, "causal_mask", MASK_BUGS),

@@ -131,14 +131,14 @@ def sheet(course: Course, name: str, results: list[Result], names: Mapping[str, 
     """What the teacher's page says about one assignment."""
     results = sorted(results, key=lambda result: result.pseudonym)
     graded = {result.student for result in results}
-    waiting = [names[s] for s in course.students if s not in graded and _submitted(course, s, name)]
+    handed_in = [s for s in course.students if submissions(course.root / "submitted" / s, name)]
     most = max(result.max_points for result in results)
     lost = points_lost(results)
     return {
         "name": name,
         "title": title(course, name),
         "results": results,
-        "waiting": sorted(waiting),
+        "waiting": sorted(names[student] for student in handed_in if student not in graded),
         "most": most,
         "median": median(result.points for result in results),
         "histogram": histogram([result.points for result in results], most).svg(),
@@ -210,10 +210,6 @@ def _open_answers(results: list[Result]) -> list[tuple[Step, dict[str, list[str]
                 _, answers = questions.setdefault(step.grade_id, (step, {}))
                 answers.setdefault(step.answer.strip(), []).append(result.pseudonym)
     return list(questions.values())
-
-
-def _submitted(course: Course, student: str, name: str) -> bool:
-    return bool(submissions(course.root / "submitted" / student, name))
 
 
 def title(course: Course, name: str) -> str:

@@ -11,16 +11,7 @@ from pathlib import Path
 from llm.classroom.results import Result, Step
 from llm.classroom.tables import Table, read_table, shortened, write_table
 
-COLUMNS = (
-    "pseudonym",
-    "assignment",
-    "grade_id",
-    "max_points",
-    "points",
-    "comment",
-    "answer",
-    "changed",
-)
+COLUMNS = "pseudonym assignment grade_id max_points points comment answer changed".split()
 CHANGED = "the answer has changed since: read it again, then empty this cell"
 Key = tuple[str, str, str]
 Marks = dict[Key, float | None]
