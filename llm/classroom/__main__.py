@@ -24,24 +24,29 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--variant", type=int, default=0, help="which conventions (default 0)")
     made.add_argument("--to", type=Path, help="another course folder, to be filled")
     _command(commands, "preflight", _preflight, "put what was handed in back into the release")
-    told = _command(commands, "report", _report, "write grades, pages and written answers", False)
-    told.add_argument("--names", action="store_true", help="real names in grades.csv")
-    gone = _command(commands, "delete", _delete, "remove students and all they handed in", False)
-    gone.add_argument("students", nargs="*", metavar="STUDENT", help="names or pseudonyms")
-    gone.add_argument("--all", action="store_true", help="everyone")
-    gone.add_argument("--yes", action="store_true", help="remove, in place of listing")
+    _add_report(commands)
     return parser
 
 
-def _command(
-    commands, name: str, run, text: str, assignments: bool = True
-) -> argparse.ArgumentParser:
+def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
     command.set_defaults(command=run)
-    if assignments:
-        command.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
+    command.add_argument("names", nargs="*", metavar="NAME", help="assignments (default: all)")
     command.add_argument("--course", type=Path, default=Path("assignments"), help="its folder")
     return command
+
+
+def _add_report(commands) -> None:
+    told = commands.add_parser("report", help="write grades, pages and written answers")
+    told.add_argument("--names", action="store_true", help="real names in grades.csv")
+    told.set_defaults(command=_report)
+    gone = commands.add_parser("delete", help="remove students and all they handed in")
+    gone.add_argument("students", nargs="*", metavar="STUDENT", help="names or pseudonyms")
+    gone.add_argument("--all", action="store_true", help="everyone")
+    gone.add_argument("--yes", action="store_true", help="remove, in place of listing")
+    gone.set_defaults(command=_delete)
+    for command in (told, gone):
+        command.add_argument("--course", type=Path, default=Path("assignments"), help="its folder")
 
 
 def _release(given: argparse.Namespace) -> None:
