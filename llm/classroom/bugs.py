@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -73,9 +74,11 @@ def begun(sentence: str) -> str:
 
 def to_read(bug: Bug) -> tuple[str, str]:
     """Chapter and section that help with a bug; both ``""`` for one that no catalogue knows."""
-    chapter, _, catalogue = bug.catalogue.partition(".")
-    sections = _sections().get(chapter, {})
-    return sections.get("chapter", ""), sections.get(catalogue, "")
+    module, _, catalogue = bug.catalogue.partition(".")
+    for chapter, sections in _sections().items():
+        if f"{module}_".startswith(f"{chapter}_"):
+            return sections["chapter"], sections.get(catalogue, "")
+    return "", ""
 
 
 def _sentence(told: str) -> str:
@@ -104,14 +107,19 @@ def _an(name: str) -> str:
 def _catalogues() -> dict[str, str]:
     """Every sentence of every catalogue, the longest first, and the catalogue's name."""
     found: dict[str, str] = {}
-    for module in pkgutil.iter_modules(llm.checks.__path__):
-        if module.name.endswith("_bugs"):
-            names = vars(importlib.import_module(f"llm.checks.{module.name}"))
-            for name, catalogue in names.items():
-                if name.endswith("_BUGS"):
-                    address = f"{module.name.removesuffix('_bugs')}.{name}"
-                    found |= {s: address for s in catalogue if s not in found}
+    modules = [module.name for module in pkgutil.iter_modules(llm.checks.__path__)]
+    for module in sorted(name[:-5] for name in modules if name.endswith("_bugs")):
+        for name, catalogue in vars(importlib.import_module(f"llm.checks.{module}_bugs")).items():
+            if name.endswith("_BUGS") and name[0] != "_":
+                sentences = _sentences(catalogue)
+                found |= {s: f"{module}.{name}" for s in sentences if s not in found}
     return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
+def _sentences(catalogue: Mapping) -> Iterator[str]:
+    """The sentences of a catalogue, which may hold one catalogue for each convention."""
+    for sentence, bug in catalogue.items():
+        yield from _sentences(bug) if isinstance(bug, Mapping) else [sentence]
 
 
 @cache
