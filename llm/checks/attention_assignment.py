@@ -128,8 +128,8 @@ def check_rotary_scores(rotary_scores: Callable[..., Tensor], seed: int = 0) -> 
     """Check ``rotary_scores(x, w_q, w_k, positions, turn)``, with ``turn(x, positions)``."""
     draw, cases = Draw(seed), []
     for _ in range(3):
-        T, C = draw.random.randint(3, 6), draw.random.choice([6, 8, 10])
-        w_q, w_k = draw.normal(2, C, C) / C**0.5
+        T, (C, D) = draw.random.randint(3, 6), draw.random.sample([4, 6, 8], 2)
+        w_q, w_k = draw.normal(2, C, D) / C**0.5
         positions = torch.arange(T) + draw.random.randint(3, 9)
         given = {"x": draw.normal(T, C), "w_q": w_q, "w_k": w_k, "positions": positions}
         cases.append(Inputs(given | {"turn": partial(attention_bugs.rope, theta=100.0)}))
