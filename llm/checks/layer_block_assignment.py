@@ -4,7 +4,7 @@ The student writes, beside functions of the chapter's exercise:
 
 - ``rms_norm(x, weight, eps)`` or ``layer_norm(x, weight, bias, eps)``, in any precision of x;
 - ``standardize(x, eps)``: a LayerNorm without weights;
-- ``feed_forward(x, up_proj, down_proj)``: GPT-2's network, with the GELU of tanh;
+- ``gelu_network(x, up_proj, down_proj)``: GPT-2's network, with the GELU of tanh;
 - ``dropout(x, p, training)``; with ``keep`` p is the share that stays, else the one that goes;
 - ``steady_forward(module, x)``: a pre-norm branch with dropout, of ``module.norm``,
   ``module.sublayer`` and ``module.p``;
@@ -84,8 +84,8 @@ def check_standardize(standardize: Callable[..., Tensor], seed: int = 0) -> Pass
     return check_tensors(standardize, known.standardize, known.STANDARDIZE_BUGS, cases)
 
 
-def check_gelu_network(feed_forward: Callable[..., Tensor], seed: int = 0) -> Passed:
-    """Check ``feed_forward(x, up_proj, down_proj)``, GPT-2's."""
+def check_gelu_network(gelu_network: Callable[..., Tensor], seed: int = 0) -> Passed:
+    """Check ``gelu_network(x, up_proj, down_proj)``, GPT-2's."""
     random, cases = Random(seed), []
     for _ in range(CASES):
         x, generator = draw_stream(random)
@@ -93,7 +93,7 @@ def check_gelu_network(feed_forward: Callable[..., Tensor], seed: int = 0) -> Pa
         sizes = {"up_proj": (d_ff, C), "down_proj": (C, d_ff)}
         maps = [draw_linear(name, generator, *size) for name, size in sizes.items()]
         cases.append(Case(("x", *sizes), (x, *maps)))
-    return check_tensors(feed_forward, known.gelu_network, known.GELU_NETWORK_BUGS, cases)
+    return check_tensors(gelu_network, known.gelu_network, known.GELU_NETWORK_BUGS, cases)
 
 
 def check_dropout(dropout: Callable[..., Tensor], seed: int = 0, keep: bool = False) -> Passed:

@@ -58,7 +58,6 @@ def gelu_network(
     return finish(x, bend(up_proj(x)), down_proj)
 
 
-gelu_network.__name__ = "feed_forward"  # as the student calls it
 _network = partial(partial, gelu_network)
 
 GELU_NETWORK_BUGS = {
