@@ -49,6 +49,7 @@ def test_each_bug_gets_its_name_and_no_other(check, options, all_names, sentence
             check(bug, seed=seed, **options)
         assert [name for name in all_names if name in str(caught.value)] == [sentence]
         assert len(sentence) < 100 and sentence.endswith(".")
+        assert "yours raises" not in str(caught.value)  # else it would name others' errors
 
 
 # Solutions as a student may write them, apart from the references of the checks
