@@ -15,6 +15,7 @@ With ``additive`` a mask holds 0 for what may be seen and -inf for the rest, in 
 A solution that is right for the other choice is told so.
 """
 
+from builtins import bool, range  # noqa: UP029  bound now, as in the other checks
 from collections.abc import Callable
 from functools import partial
 

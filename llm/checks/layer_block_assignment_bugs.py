@@ -5,7 +5,7 @@ leaves a choice there are two catalogues: the block of the storyteller or that o
 whose p is the share that goes or the share that stays.
 """
 
-from builtins import float  # noqa: UP029  bound now, as in the checks
+from builtins import float, getattr, hasattr  # noqa: UP029  bound now, as in the checks
 from collections.abc import Callable
 from functools import partial
 from math import pi, sqrt
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from llm.checks import layer_block_bugs as known
 
-_gelu, _relu, _rand, _tanh = nn.functional.gelu, nn.functional.relu, torch.rand, torch.tanh
+_gelu, _relu, _silu = nn.functional.gelu, nn.functional.relu, nn.functional.silu
+_rand, _sqrt, _tanh = torch.rand, torch.sqrt, torch.tanh
 
 
 def standardize(x: Tensor, eps: float, **options) -> Tensor:
@@ -25,17 +26,15 @@ def standardize(x: Tensor, eps: float, **options) -> Tensor:
 
 STANDARDIZE_BUGS = {
     "the variance is divided by C - 1, as torch's std and var do; divide by C.": partial(
-        standardize, spread=known._unbiased
+        standardize, spread=known.unbiased
     ),
     "torch's std divides by C - 1, and eps stands outside the root.": partial(
-        standardize, spread=known._unbiased, below=known._outside
+        standardize, spread=known.unbiased, below=known.outside
     ),
     "eps stands outside the root; it is added to the variance.": partial(
-        standardize, below=known._outside
+        standardize, below=known.outside
     ),
-    "eps is missing under the root.": partial(
-        standardize, below=lambda square, eps: torch.sqrt(square)
-    ),
+    "eps is missing under the root.": partial(standardize, below=lambda square, eps: _sqrt(square)),
     "the mean is not subtracted.": partial(standardize, centre=lambda x, mean: x),
     "mean and variance run over the positions; take them over the last dimension.": partial(
         standardize, dim=-2
@@ -64,7 +63,7 @@ GELU_NETWORK_BUGS = {
     "this is GELU by erf; GPT-2's is the formula with tanh.": _network(bend=_gelu),
     "the bend is missing, so both maps are one matrix.": _network(bend=lambda x: x),
     "the bend is ReLU; GPT-2's is GELU.": _network(bend=_relu),
-    "the bend is SiLU; GPT-2's is GELU.": _network(bend=nn.functional.silu),
+    "the bend is SiLU; GPT-2's is GELU.": _network(bend=_silu),
     "the bend is tanh alone; GELU is x times a share.": _network(bend=_tanh),
     "the half is missing: GELU is half of x (1 + tanh …).": _network(
         bend=lambda x: 2 * gelu_tanh(x)
@@ -186,7 +185,7 @@ def branch(
     sublayer: Callable,
     place: str,
     *,
-    pre=known._pre,
+    pre=known.pre_norm,
     post=lambda x, norm, sublayer: norm(x + sublayer(x)),
 ) -> Tensor:
     return {"pre": pre, "post": post}[place](x, norm, sublayer)
@@ -199,8 +198,8 @@ def _post(x: Tensor, norm: Callable, sublayer: Callable) -> Tensor:
 _branched = partial(partial, branch)
 
 BRANCH_BUGS = {
-    "pre and post have changed places.": _branched(pre=_post, post=known._pre),
-    "place is not looked at; it is always pre.": _branched(post=known._pre),
+    "pre and post have changed places.": _branched(pre=_post, post=known.pre_norm),
+    "place is not looked at; it is always pre.": _branched(post=known.pre_norm),
     "place is not looked at; it is always post.": _branched(pre=_post),
     "post norms what the sublayer finds; it norms the sum.": _branched(
         post=lambda x, norm, sublayer: x + norm(sublayer(x))
@@ -209,17 +208,17 @@ BRANCH_BUGS = {
         post=lambda x, norm, sublayer: norm(x + sublayer(norm(x)))
     ),
     "pre norms the stream; only the sublayer reads through the norm.": _branched(
-        pre=known._from_normed
+        pre=known.from_normed
     ),
-    "pre has no residual; add what the sublayer finds to x.": _branched(pre=known._bare),
+    "pre has no residual; add what the sublayer finds to x.": _branched(pre=known.bare),
     "post has no residual; norm the sum of x and what is found.": _branched(
         post=lambda x, norm, sublayer: norm(sublayer(x))
     ),
     "neither has a residual.": _branched(
-        pre=known._bare, post=lambda x, norm, sublayer: norm(sublayer(x))
+        pre=known.bare, post=lambda x, norm, sublayer: norm(sublayer(x))
     ),
-    "pre has no norm.": _branched(pre=known._unnormed),
-    "post has no norm.": _branched(post=known._unnormed),
+    "pre has no norm.": _branched(pre=known.unnormed),
+    "post has no norm.": _branched(post=known.unnormed),
 }
 
 
