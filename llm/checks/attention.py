@@ -153,6 +153,7 @@ class Draw:
 def check_tensor(
     function: Callable, reference: Callable, bugs: Catalogue, cases: Sequence[Inputs]
 ) -> Passed:
+    """Compare functions of named inputs whose answer is one tensor; tell its first wrong number."""
     seen = {sentence: _seen(bug, reference) for sentence, bug in bugs.items()}
     arguments = [(case,) for case in cases]
     return check_function(_seen(function, reference), _seen(reference, reference), seen, arguments)

@@ -112,11 +112,13 @@ def _draw(generator: torch.Generator, *size: int) -> Tensor:
 
 
 def draw_linear(name: str, generator: torch.Generator, n_out: int, n_in: int) -> Named:
+    """A linear map without bias, from n_in to n_out numbers."""
     weight = torch.randn(n_out, n_in, generator=generator)
     return Named(name, lambda x: x @ weight.T)
 
 
 def draw_norm(name: str, generator: torch.Generator, x: Tensor) -> Named:
+    """An RMSNorm of rows like those of x, with weights around 1."""
     weight = _draw(generator, x.shape[-1])
     return Named(name, lambda x: known.rms_norm(x, weight, 0.1))
 
