@@ -199,3 +199,28 @@ def test_replacing_torchs_functions_fools_nothing(monkeypatch):
             check(list(bugs.values())[-1], **options)
     with pytest.raises(CheckFailed, match="gradient"):
         checks.check_softmax_or_nothing(lambda scores: scores.softmax(-1).nan_to_num(0.0))
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (None, "not answered yet"),
+        (6, "five old ones too"),
+        (15, "themselves and each other"),
+        (18, "Each token sees itself too"),
+        (23, "the one after it"),
+        (24, "The first two"),
+        (36, "three new tokens only"),
+        (7, "is not it"),
+        ("many", "is not it"),
+        ([20], "is not it"),
+    ],
+)
+def test_a_wrong_count_of_pairs_hears_why_and_not_the_answer(given, message):
+    with pytest.raises(CheckFailed, match=message) as caught:
+        checks.check_open_pairs(given)
+    assert "21" not in str(caught.value)
+
+
+def test_the_right_count_of_pairs_passes():
+    assert repr(checks.check_open_pairs(sum([6, 7, 8]))) == "✓ open_pairs is right"

@@ -150,3 +150,25 @@ def test_replacing_torchs_functions_fools_nothing(monkeypatch):
             check(list(bugs.values())[-1], **options)
     with pytest.raises(CheckFailed, match="65,504"):
         checks.check_half_rms_norm(layer_block_bugs.rms_norm)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (None, "not answered yet"),
+        (1000, "through a norm"),
+        (0, "is not gone"),
+        (0.001, "is not gone"),
+        (31.62, "not by its root"),
+        (10**6, "Queries and keys"),
+        (2, "is not it"),
+        ("none", "is not it"),
+    ],
+)
+def test_a_wrong_factor_hears_why(given, message):
+    with pytest.raises(CheckFailed, match=message):
+        checks.check_factor(given)
+
+
+def test_the_right_factor_passes():
+    assert repr(checks.check_factor(1)) == repr(checks.check_factor(1.0)) == "✓ factor is right"

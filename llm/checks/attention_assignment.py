@@ -2,6 +2,7 @@
 
 The student writes, beside functions of the chapter's exercises:
 
+- ``open_pairs``: how many pairs of a query and a key are open for three tokens after five;
 - ``past_mask(T, S)``: which of S keys each of the last T tokens may see, ``(T, S)``;
 - ``batch_mask(lengths)``: the same for texts with padding on the left, ``(B, 1, S, S)``;
 - ``softmax_or_nothing(scores)``: weights of ``(…, T, S)``, 0 where all of a row is -inf;
@@ -15,7 +16,7 @@ With ``additive`` a mask holds 0 for what may be seen and -inf for the rest, in 
 A solution that is right for the other choice is told so.
 """
 
-from builtins import bool, range  # noqa: UP029  bound now, as in the other checks
+from builtins import bool, int, range  # noqa: UP029  bound now, as in the other checks
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,7 @@ from llm.checks import attention_assignment_bugs as known
 from llm.checks import attention_bugs
 from llm.checks.attention import Draw, Inputs, check_tensor
 from llm.checks.base import CheckFailed, Passed
+from llm.checks.predictions import Right, check_prediction
 
 _isfinite = torch.isfinite
 MASKS = (
@@ -37,6 +39,21 @@ USES = (
     "the mask is added to the scores; here it is boolean, True = may be seen.",
     "the mask is taken for a boolean one; here it is added to the scores.",
 )
+
+
+def check_open_pairs(open_pairs: int) -> Right:
+    """Check the number of keys that three new tokens see in all, with five before them."""
+    counts = known.past_mask(3, 8)
+    n, n_old, n_new = int(counts.sum()), 3 * 5, int(counts[:, 5:].sum())
+    wrong = {
+        "The new tokens see the five old ones too, not each other alone.": n_new,
+        "The new tokens see themselves and each other, not the old ones alone.": n_old,
+        "Each token sees itself too.": n - 3,
+        "No token sees the one after it.": n + 2,
+        "The first two must not see what comes after them.": counts.numel(),
+        "There are rows for the three new tokens only.": 8 * 9 // 2,
+    }
+    return check_prediction("open_pairs", open_pairs, n, wrong)
 
 
 def check_past_mask(

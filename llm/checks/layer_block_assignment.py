@@ -2,6 +2,7 @@
 
 The student writes, beside functions of the chapter's exercise:
 
+- ``factor``: how what attention adds changes, if the stream is 1,000 times as long;
 - ``rms_norm(x, weight, eps)`` or ``layer_norm(x, weight, bias, eps)``, in any precision of x;
 - ``standardize(x, eps)``: a LayerNorm without weights;
 - ``gelu_network(x, up_proj, down_proj)``: GPT-2's network, with the GELU of tanh;
@@ -34,11 +35,26 @@ from llm.checks.layer_block import (
     draw_norm,
     draw_stream,
 )
+from llm.checks.predictions import Right, check_prediction
 from llm.checks.watching import Seen
 from llm.config import ModelConfig
 from llm.layer_block import TransformerBlock
 
 _allclose = torch.allclose
+
+
+def check_factor(factor: float) -> Right:
+    """Check by what factor the output of a pre-norm sublayer changes, if x is 1,000 times x."""
+    x = torch.tensor([3.0, 4.0])
+    short, long = (layer_block_bugs.rms_norm(way * x, torch.ones(2), 0.0) for way in (1, 1000))
+    wrong = {
+        "Attention does not read x itself, but x through a norm.": 1000,
+        "What is added is not gone: what does the norm make of a long row?": 0,
+        "The norm takes the length away; nothing is left of it to divide by.": 0.001,
+        "The norm divides by the whole length, not by its root.": 1000**0.5,
+        "Queries and keys are both longer, but both are read through the norm.": 1000**2,
+    }
+    return check_prediction("factor", factor, float(long[0] / short[0]), wrong)
 
 
 def check_half_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
