@@ -118,8 +118,9 @@ def check_keep_min_p(keep_min_p: Callable, seed: int = 0) -> Passed:
     At a limit of 0 all stay.
     """
     ends = ([[0.0, 3.0, 1.0], [2.0, 1.0, -1.0]], [0.0, 1.0])
+    flat = ([[1.0, 0.9, 0.8, 0.7], [1.0, 0.0, -0.1, 0.2]], [0.5, 0.5])
     return _check_rows(
-        keep_min_p, known.keep_min_p, known.MIN_P_BUGS, (0.3, 0.05, 0.1), seed, [ends]
+        keep_min_p, known.keep_min_p, known.MIN_P_BUGS, (0.3, 0.05, 0.1), seed, [ends, flat]
     )
 
 
