@@ -52,7 +52,7 @@ def check_token_costs(token_costs: Callable, seed: int = 0, unit: str = "nats") 
     for logits, targets in _padded(seed):
         targets[-1][0] = 0  # a real token that a bug may take for padding
         log_p = torch.tensor(logits).log_softmax(-1)
-        cases.append((log_p.tolist(), targets))
+        cases.append((_rounded(log_p), targets))
     reference = _named(known.token_costs, unit=known.UNITS[unit])
     return check_in_turn(token_costs, reference, numbers_of, [(known.cost_bugs(unit), cases)])
 
@@ -63,7 +63,7 @@ def check_grade(grade: Callable, seed: int = 0, unit: str = "nats") -> Passed:
     for _, targets in _padded(seed):
         costs = scores(random, len(targets), len(targets[0]))
         real = torch.tensor(targets) != IGNORE
-        cases.append(((torch.tensor(costs).abs() * real).tolist(), targets))
+        cases.append((_rounded(torch.tensor(costs).abs() * real), targets))
     reference = _named(known.grade, base=known.BASES[unit])
     return check_in_turn(grade, reference, _two_numbers_of, [(known.grade_bugs(unit), cases)])
 
@@ -154,6 +154,11 @@ def _padded(seed: int):
         logits, targets = batch(random, B, T, V)
         targets[0][-2:] = [IGNORE] * 2
         yield logits, targets
+
+
+def _rounded(values: Tensor) -> list:
+    """Nested lists of short numbers, which are easier to read in a message."""
+    return (values.double() * 100).round().div(100).tolist()
 
 
 def _check_rows(function, reference, bugs, amounts, seed, extra=()) -> Passed:
