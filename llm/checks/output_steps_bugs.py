@@ -224,6 +224,10 @@ _UNSHIFTED = {
 }
 
 
+def _the_same(targets: Tensor) -> tuple[Tensor, Tensor]:
+    return targets.clamp(min=0), targets
+
+
 def shift_bugs(where: str) -> dict:
     """Bugs of :func:`training_pair` where the shift is made ``where``."""
     bug = partial(partial, training_pair, where=where)
@@ -246,6 +250,9 @@ def shift_bugs(where: str) -> dict:
         ),
         "the rows are shifted; shift the positions, dimension 1.": (
             lambda rows: (rows[:-1].clamp(min=0), rows[1:])
+        ),
+        "the inputs are the targets: what is written into one tensor changes the other.": (
+            lambda rows: _the_same(training_pair(rows, where=where)[1])
         ),
         "the two stand in the wrong order; return (inputs, targets).": (
             lambda rows: training_pair(rows, where=where)[::-1]

@@ -462,7 +462,7 @@ def validation_loss(
         model.eval()
     with grad():
         for x, y in batches:
-            sums.append(float(_costs(model(x), y).sum()))
+            sums.append(float(_costs(model(x), y).detach().sum()))
             counts.append(int((y != IGNORE).sum()))
     if back:
         model.train(was_training)
