@@ -37,6 +37,7 @@ DRAWS = 60
 
 
 def look_at_rows(draw_rows: Callable, table: Tensor, batch_size: int) -> Seen | None:
+    """Many batches of rows, or the first thing that is wrong with them."""
     drawn = _drawn(draw_rows, table, batch_size)
     if drawn[0] is None:
         return None
@@ -116,6 +117,13 @@ def _wrong_rows(rows: list[list[int]], n_rows: int, batch_size: int) -> Seen | N
 # Gradients
 
 
+class Batch(Task):
+    """A model and batches for it, without an optimizer."""
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("optimizer, ", "")
+
+
 def _two_batches(gradients: Callable, task: Task) -> tuple[WatchedModel, list]:
     """The model and the losses after two batches, whose rows are padded unequally."""
     generator = torch.Generator().manual_seed(task.seed)
@@ -130,6 +138,7 @@ def _two_batches(gradients: Callable, task: Task) -> tuple[WatchedModel, list]:
 
 
 def look_at_gradients(gradients: Callable, task: Task) -> Seen | None:
+    """The gradients that are left after two batches."""
     model, losses = _two_batches(gradients, task)
     if losses[0] is None:
         return None
@@ -144,6 +153,7 @@ def look_at_gradients(gradients: Callable, task: Task) -> Seen | None:
 
 
 def look_at_part_losses(gradients: Callable, task: Task) -> Seen:
+    """The losses that were returned for two batches."""
     _, losses = _two_batches(gradients, task)
     numbers = [look_at_number(lambda loss=loss: loss) for loss in losses]
     return Seen([number.fact for number in numbers], f"the losses {numbers[0]} and {numbers[1]}")
@@ -153,14 +163,17 @@ def look_at_part_losses(gradients: Callable, task: Task) -> Seen:
 
 
 def zeros_of_adamw(weight: Tensor) -> tuple:
+    """The first state of AdamW: no step, no means."""
     return 0, torch.zeros_like(weight), torch.zeros_like(weight)
 
 
 def zeros_of_sgd(weight: Tensor) -> tuple:
+    """The first state of descent with momentum."""
     return (torch.zeros_like(weight),)
 
 
 def look_at_updates(start, update, weight, gradients, lr, decay) -> Seen | None:
+    """The weights after each update along some gradients."""
     weight = torch.tensor(weight)
     state, weights = start(weight), []
     for gradient in gradients:
@@ -176,6 +189,7 @@ def look_at_updates(start, update, weight, gradients, lr, decay) -> Seen | None:
 
 
 def look_at_clip(clip: Callable, gradients: list, most: float) -> Seen | None:
+    """The clipped gradients and the norm."""
     answer = clip([torch.tensor(gradient) for gradient in gradients], most)
     if answer is None:
         return None
@@ -203,6 +217,7 @@ class _Noisy(nn.Module):
 
 
 def look_at_validation(validation_loss: Callable, seed: int, training: bool) -> Seen | None:
+    """The loss of three batches, and the state in which the model was left."""
     generator = torch.Generator().manual_seed(seed)
     model, batches = _Noisy(generator).train(training), []
     for rows in (3, 3, 1):
@@ -223,6 +238,8 @@ def look_at_validation(validation_loss: Callable, seed: int, training: bool) -> 
 
 
 def both(save: Callable, load: Callable) -> Callable:
+    """Two functions as one, which gives them back."""
+
     def save_and_load():
         return save, load
 
@@ -259,6 +276,7 @@ class _Run(SimpleNamespace):
 
 
 def look_at_resume(pair: Callable, seed: int) -> Seen | None:
+    """Which moment each part of a run is of after it has loaded what another saved, twice."""
     save, load = pair()
     first = _Run(seed).go(3)
     moments = {"as saved": first.seen()}
@@ -302,6 +320,7 @@ def clipped(look: Callable) -> Callable:
 
 
 def look_at_groups(decay_groups: Callable, seed: int, decay: float) -> Seen | None:
+    """The decay of each parameter; a list, since it may be there not once."""
     model = nn.Sequential(nn.Embedding(5, 4), nn.LayerNorm(4), nn.Linear(4, 3), nn.RMSNorm(3))
     groups = decay_groups(model, decay)
     if groups is None:

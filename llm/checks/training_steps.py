@@ -24,6 +24,7 @@ from llm.checks import training_steps_bugs as known
 from llm.checks.base import Passed
 from llm.checks.training import check_in_turn
 from llm.checks.training_looks import (
+    Batch,
     both,
     clipped,
     look_at_clip,
@@ -65,7 +66,7 @@ def check_gradients_in_parts(gradients: Callable, seed: int = 0, mean: str = "to
     random, cases = Random(seed), []
     for batch_size, parts in ((5, 2), (7, 3)):
         sizes = (batch_size, random.randint(4, 6), random.randint(7, 9))
-        cases.append((Task(*sizes, seed=random.randrange(1000), parts=parts),))
+        cases.append((Batch(*sizes, seed=random.randrange(1000), parts=parts),))
     reference = _named(known.gradients_in_parts, share=known.SHARES[mean])
     bugs = known.parts_bugs(mean)
     looks = [(look, bugs, cases) for look in (look_at_gradients, look_at_part_losses)]

@@ -290,10 +290,16 @@ SGD_BUGS = {
         shrink=lambda weight, lr, decay: -lr * decay * weight
     ),
     "the step goes up the slope; subtract it.": _sgd(sign=1),
+    "the state has one part, the velocity, in a tuple; the three of AdamW are not asked for.": (
+        adamw_update
+    ),
     "this looks two steps ahead, as Nesterov does; step along the velocity alone.": _sgd(
         way=lambda velocity, gradient: gradient + 0.9 * velocity
     ),
 }
+
+
+ADAMW_BUGS["this is descent with momentum; this variant asks for AdamW."] = sgd_update
 
 
 def schedule(
