@@ -1,6 +1,10 @@
 """Checks for the exercises: each runs the reader's function and names its bug in one sentence."""
 
-from llm.checks.architectures import check_cross_attention, check_hide, check_prefix_mask
+from llm.checks.architectures import (
+    check_cross_attention,
+    check_hide,
+    check_prefix_mask,
+)
 from llm.checks.attention import (
     check_attend_newest,
     check_attention,
@@ -21,7 +25,11 @@ from llm.checks.attention_assignment import (
     check_self_attention,
     check_softmax_or_nothing,
 )
-from llm.checks.base import CheckFailed, Passed, check_function
+from llm.checks.base import (
+    CheckFailed,
+    Passed,
+    check_function,
+)
 from llm.checks.embeddings import (
     check_cosines,
     check_embedding,
@@ -48,7 +56,11 @@ from llm.checks.finetuning import (
     check_dpo_loss,
     check_lora,
 )
-from llm.checks.generation import check_cached_mask, check_rest, check_write
+from llm.checks.generation import (
+    check_cached_mask,
+    check_rest,
+    check_write,
+)
 from llm.checks.interpretability import (
     check_attribute,
     check_effect,
@@ -84,6 +96,19 @@ from llm.checks.output import (
     check_next_token_loss,
     check_sampling,
     check_softmax,
+)
+from llm.checks.output_steps import (
+    check_grade,
+    check_keep_min_p,
+    check_keep_top_k,
+    check_keep_top_p,
+    check_log_softmax,
+    check_loss_gradient,
+    check_mean_over_batches,
+    check_pick,
+    check_token_costs,
+    check_training_pair,
+    check_warm_chances,
 )
 from llm.checks.overview import (
     check_changed_rows,
@@ -131,11 +156,24 @@ from llm.checks.training import (
     check_get_batch,
     check_train_step,
 )
+from llm.checks.training_steps import (
+    check_adamw_update,
+    check_clip,
+    check_clipped_step,
+    check_decay_groups,
+    check_draw_rows,
+    check_gradients_in_parts,
+    check_save_and_load,
+    check_schedule,
+    check_sgd_update,
+    check_validation_loss,
+)
 
 __all__ = [
     "CheckFailed",
     "Passed",
     "check_accumulate",
+    "check_adamw_update",
     "check_add_special",
     "check_answer_targets",
     "check_attend_last",
@@ -152,6 +190,8 @@ __all__ = [
     "check_changed_rows",
     "check_chat_ids",
     "check_choose",
+    "check_clip",
+    "check_clipped_step",
     "check_clock",
     "check_continue_text",
     "check_cosine_schedule",
@@ -163,9 +203,11 @@ __all__ = [
     "check_count_words",
     "check_cross_attention",
     "check_cross_entropy",
+    "check_decay_groups",
     "check_decode",
     "check_decode_ids",
     "check_dpo_loss",
+    "check_draw_rows",
     "check_dropout",
     "check_effect",
     "check_embedding",
@@ -179,19 +221,27 @@ __all__ = [
     "check_function",
     "check_gelu_network",
     "check_get_batch",
+    "check_grade",
+    "check_gradients_in_parts",
     "check_half_layer_norm",
     "check_half_rms_norm",
     "check_head_weights",
     "check_hide",
     "check_induction_score",
+    "check_keep_min_p",
+    "check_keep_top_k",
+    "check_keep_top_p",
     "check_kv_cache_bytes",
     "check_layer_norm",
     "check_learn_merges",
     "check_lens",
+    "check_log_softmax",
     "check_look_up",
     "check_lora",
+    "check_loss_gradient",
     "check_make_vocab",
     "check_match",
+    "check_mean_over_batches",
     "check_mean_surprise",
     "check_merge",
     "check_merge_heads",
@@ -207,6 +257,7 @@ __all__ = [
     "check_open_pairs",
     "check_pair_counts",
     "check_past_mask",
+    "check_pick",
     "check_power_law",
     "check_prefix_mask",
     "check_relative_products",
@@ -217,7 +268,10 @@ __all__ = [
     "check_run_block",
     "check_run_parts",
     "check_sampling",
+    "check_save_and_load",
+    "check_schedule",
     "check_self_attention",
+    "check_sgd_update",
     "check_share_heads",
     "check_shift_matrix",
     "check_sinusoidal",
@@ -232,8 +286,12 @@ __all__ = [
     "check_third_merge",
     "check_to_half",
     "check_to_ids",
+    "check_token_costs",
     "check_train",
     "check_train_step",
+    "check_training_pair",
     "check_turn",
+    "check_validation_loss",
+    "check_warm_chances",
     "check_write",
 ]
