@@ -60,6 +60,7 @@ def grade(
         for name in course.chosen(list(names))
         for path in sorted(course.root.glob(f"clean/*/{name}/{name}.ipynb"))
     ]
+    Process.tidy_up()
     jobs, failed = jobs or os.cpu_count() or 1, []
     print(f"{len(work)} submissions, {jobs} at a time. {protections()}")
     with ThreadPoolExecutor(jobs) as pool:
@@ -160,7 +161,7 @@ class Run:
         self.process: Process | None = None
         self.starts = 0
         self.before: list[NotebookNode] = []
-        self.broken: list[tuple[str, str]] = []
+        self.answers: list[tuple[str, str]] = []  # source and what went wrong
         self.notes: list[str] = []
 
     def cells(self) -> list[dict]:
@@ -187,9 +188,9 @@ class Run:
             message = self._cause(error, message) if kind(cell) == "test" else message
             text = {"ename": error, "evalue": message, "traceback": [f"✗ {message}"]}
             outputs.append(new_output("error", **text))
-        if error and kind(cell) == "answer":
-            where = "" if f"the cell {name}" in message else f"the cell {name} "
-            self.broken.append((cell.source, where + message))
+        if kind(cell) == "answer":
+            where = "" if f"the cell {name}" in message else f"the cell {name}: "
+            self.answers.append((cell.source, f"{where}{message}" if error else ""))
         if kind(cell) != "test" and error not in ("Stopped", "MemoryError"):
             self.before.append(cell)
         if error == "MemoryError":
@@ -200,10 +201,11 @@ class Run:
     def _cause(self, error: str, message: str) -> str:
         """For a name that is not there, what happened in the cell that was to define it."""
         name = re.match(r"NameError: name '(\w+)'", message)
-        if name and error == "NameError":
-            found = [text for source, text in self.broken if re.search(rf"\b{name[1]}\b", source)]
-            return found[-1] if found else message
-        return message
+        if error != "NameError" or not name or not self.answers:
+            return message
+        word = re.compile(rf"\b{name[1]}\b")
+        found = [text for source, text in self.answers if word.search(source)]
+        return (found or [self.answers[-1][1]])[-1] or message
 
     def _asked(self, cell: NotebookNode) -> dict:
         try:

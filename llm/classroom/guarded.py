@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ PATIENCE = 6  # times the seconds of a cell, on the clock
 GRACE = 5  # seconds between an interrupt and the end
 START = 120  # seconds
 LOCKS = ("files", "processes and network", "memory")
+_FOLDER = "llm-grade-"  # then the number of the grader's process
 _LONGEST = 10_000_000  # bytes of one answer
 _PASSED_ON = "PATH LANG LC_ALL SYSTEMROOT".split()
 
@@ -64,8 +66,8 @@ class Process:
     running: ClassVar[set["Process"]] = set()
 
     def __init__(self, limits: Limits, seeds: Sequence[int]):
-        self.limits, self.number = limits, 0
-        self.folder = Path(tempfile.mkdtemp(prefix="llm-grade-"))
+        self.limits, self.token = limits, ""
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self.errors = tempfile.TemporaryFile()
         seconds = int(2 * limits.notebook_seconds) + 60
         command = [sys.executable, "-P", "-m", "llm.classroom.kernel"]
@@ -103,8 +105,8 @@ class Process:
 
     def run(self, cell: dict, end: float) -> dict:
         """Run a cell; `Stopped` if that takes the process along."""
-        self.number += 1
-        self._send({"number": self.number, "cell": cell})
+        self.token = secrets.token_hex(8)  # so that code cannot write the answer beforehand
+        self._send({"token": self.token, "cell": cell})
         worked, started, over = self._seconds(), time.monotonic(), ""
         while not over:
             answer = self._answer()
@@ -140,7 +142,7 @@ class Process:
         if not line:
             raise Stopped(self._end())
         try:
-            return _checked(json.loads(line), self.number)
+            return _checked(json.loads(line), self.token)
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
@@ -198,6 +200,14 @@ class Process:
         with contextlib.suppress(RecursionError):
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @staticmethod
+    def tidy_up() -> None:
+        """Remove the folders of a batch that was cut off."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+            number = folder.name.removeprefix(_FOLDER).partition("-")[0]
+            if number.isdecimal() and not psutil.pid_exists(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
     @classmethod
     def stop_all(cls) -> None:
         """End every process."""
@@ -218,9 +228,9 @@ def _environment(folder: Path, seeds: Sequence[int]) -> dict[str, str]:
     return kept | own
 
 
-def _checked(answer: dict, number: int) -> dict | None:
+def _checked(answer: dict, token: str) -> dict | None:
     """An answer with the parts that it must have, each of its type; None if it is to another."""
-    if answer["number"] != number:
+    if answer["token"] != token:
         return None
     text = {name: f"{answer[name]}" for name in ("error", "message")}
     lists = {"notes": [f"{note}" for note in answer["notes"]], "outputs": list(answer["outputs"])}

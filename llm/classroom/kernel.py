@@ -14,6 +14,15 @@ import os
 import signal
 import sys
 import threading
+from builtins import (  # noqa: UP029  bound now, so that replacing them later changes nothing
+    any,
+    delattr,
+    hasattr,
+    isinstance,
+    setattr,
+    type,
+    vars,
+)
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -39,7 +48,7 @@ def main(memory_mb: int, seconds: int) -> None:
     cells = Cells(shell, guard)
     for line in ask:
         request = json.loads(line)
-        tell(cells.run(**request["cell"]) | {"number": request["number"]})
+        tell(cells.run(**request["cell"]) | {"token": request["token"]})
 
 
 def _channel() -> tuple[Any, Callable[[dict], None]]:
@@ -82,14 +91,14 @@ class Cells:
 
     def run(self, name: str, kind: str, source: str) -> dict:
         """One cell: its outputs, the sentence of its error if it has one, and what was mended."""
-        mended = self.guard.put_back()
-        notes = [f"Your code replaced {what}; it was put back." for what in mended]
+        self.guard.put_back()
         before = dict(self.names)
         how = self._judge if kind == "test" else self._show
         with _watched() as outputs, _interruptible():
             error = how(name, source)
-        changed = self.guard.put_back() if kind == "test" else []
-        if changed and error is None:
+        changed = self.guard.put_back()
+        notes = [f"Your code replaced {what}; it was put back." for what in changed]
+        if changed and kind == "test" and error is None:
             error = PermissionError(f"your code replaces {', '.join(changed)} while it is tested")
         if kind == "locked":
             self.given |= {n: v for n, v in self.names.items() if _imported(v, before.get(n))}

@@ -1,0 +1,237 @@
+"""Grading: the right points and words, whatever is handed in, and nothing else is touched."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from hostile import ALL, CHEATS, ENDINGS, ORDINARY, REACHING, course, hand_in, reaching
+from nbgrader.api import Gradebook
+from small_course import small_course
+
+from llm.classroom.assignments import grade_id, read, write
+from llm.classroom.grade import grade
+from llm.classroom.guarded import Limits
+from llm.classroom.release import release
+
+LIMITS = Limits(cell_seconds=2, notebook_seconds=120, memory_mb=600)
+
+
+def tree(folder) -> dict[str, tuple]:
+    """Every file with its content, rights and time."""
+    return {
+        f"{path}": (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat()[:2],
+            path.stat().st_mtime,
+        )
+        for path in folder.rglob("*")
+        if path.is_file() and "graded" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """One batch of everything: results by name, the cases, and the files before and after."""
+    made = course(tmp_path_factory.mktemp("course"))
+    (made.root / "kept").write_text("kept")
+    cases = ORDINARY | ENDINGS | CHEATS | reaching(made.root)
+    for name, case in cases.items():
+        hand_in(made, name, case.answers)
+    before = tree(made.root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECRET", "the teacher's own")
+        failed = grade(made, jobs=2, seeds=[7, 8, 9], limits=LIMITS)
+    results = {
+        path.parts[-3]: json.loads(path.read_text())
+        for path in made.root.glob("graded/*/hostile/result.json")
+    }
+    return made, cases, results, failed, before
+
+
+NAMES = [*ORDINARY, *ENDINGS, *CHEATS, *REACHING]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_points_and_words(graded, name):
+    _, cases, results, _, _ = graded
+    case, cells = cases[name], {cell["grade_id"]: cell for cell in results[name]["cells"]}
+    wanted = {test: 0 if test in case.lost else most for test, most in ALL.items()}
+    messages = {test: cells[test]["message"] for test in ALL}
+    assert {test: cells[test]["points"] for test in ALL} == wanted, messages
+    assert all(bool(messages[test]) == (test in case.lost) for test in ALL), messages
+    if case.lost:
+        assert re.search(case.message, messages[case.lost[0]]), messages
+    notes = results[name]["notes"]
+    assert case.note in " ".join(notes), notes
+
+
+def test_the_batch_ends_and_nothing_else_has_changed(graded):
+    made, cases, results, failed, before = graded
+    assert not failed and set(results) == set(cases)
+    assert tree(made.root) == before
+    assert not list(Path(tempfile.gettempdir()).glob(f"llm-grade-{os.getpid()}-*"))
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_an_executed_notebook_is_small_and_shows_what_happened(graded):
+    made, _, results, _, _ = graded
+    for name in results:
+        assert made.graded(name, "hostile").stat().st_size < 3_000_000, name
+    cells = {grade_id(cell): cell for cell in read(made.graded("prints", "hostile")).cells}
+    (printed,) = cells["double-test"].outputs
+    assert printed.text.startswith("0\n1\n") and printed.text.endswith("… (the rest is cut)\n")
+    cells = {grade_id(cell): cell for cell in read(made.graded("unscaled", "hostile")).cells}
+    assert cells["attention-test"].outputs[0].evalue.startswith("attention: the scores are not")
+
+
+def test_a_written_answer_waits_for_the_teacher(graded):
+    results = graded[2]
+    right, untouched = results["right"]["cells"][-1], results["untouched"]["cells"][-1]
+    assert (right["kind"], right["points"], right["max_points"]) == ("written", None, 2)
+    assert right["answer"] == "Because." and right["title"] == "2 · Double"
+    assert (untouched["points"], untouched["message"]) == (0, "not written yet")
+
+
+def test_the_result_says_what_it_belongs_to(graded):
+    _, _, results, _, _ = graded
+    right = results["right"]
+    assert (right["assignment"], right["variant"], right["student"]) == ("hostile", 0, "right")
+    assert right["notes"] == [] and right["seconds"] > 0 and len(right["key"]) == 64
+    assert len({result["key"] for result in results.values()}) == len(results)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Twenty students with the small course, every second right."""
+    made = small_course(tmp_path / "course")
+    release(made, ["small"], variant=2)
+    for number in range(20):
+        notebook = read(made.release("small"))
+        for cell in notebook.cells:
+            if grade_id(cell) == "double":
+                cell.source = f"def double(x):\n    return {2 + number % 2} * x"
+        write(notebook, made.clean(f"s{number:02}", "small"))
+    return made
+
+
+def results_of(made) -> dict[str, Path]:
+    return {path.parts[-3]: path for path in made.root.glob("graded/*/small/result.json")}
+
+
+def test_a_batch_that_was_killed_loses_nothing_and_grades_nothing_twice(small):
+    command = [sys.executable, "-m", "llm.classroom", "grade", "--course", f"{small.root}"]
+    batch = subprocess.Popen([*command, "--jobs", "2"], stderr=subprocess.DEVNULL)
+    while len(results_of(small)) < 8:
+        assert batch.poll() is None
+        time.sleep(0.05)
+    kernels = psutil.Process(batch.pid).children(recursive=True)
+    batch.kill()
+    batch.wait()
+    assert not psutil.wait_procs(kernels, timeout=10)[1]
+    first = {student: path.stat().st_mtime_ns for student, path in results_of(small).items()}
+    assert 8 <= len(first) < 20
+    assert subprocess.run([*command, "--jobs", "2"], stderr=subprocess.DEVNULL).returncode == 0
+    second = results_of(small)
+    assert len(second) == 20
+    assert {student: second[student].stat().st_mtime_ns for student in first} == first
+    for student, path in second.items():
+        cells = json.loads(path.read_text())["cells"]
+        assert cells[0]["points"] == (0 if int(student[1:]) % 2 else 3)
+    assert not list(Path(tempfile.gettempdir()).glob(f"llm-grade-{batch.pid}-*"))
+
+
+def only(made, *students: str) -> None:
+    for folder in made.root.glob("clean/*"):
+        if folder.name not in students:
+            shutil.rmtree(folder)
+
+
+def test_what_decides_the_grade_leads_to_a_new_one_and_nothing_else(small):
+    only(small, "s00", "s01")
+    path = small.graded("s00", "small").with_name("result.json")
+
+    def graded_anew(**options) -> bool:
+        before = path.stat().st_mtime_ns if path.exists() else None
+        assert not grade(small, ["small"], jobs=2, **options)
+        return path.stat().st_mtime_ns != before
+
+    assert graded_anew()
+    assert not graded_anew()
+    assert graded_anew(seeds=[5])
+    assert not graded_anew(seeds=[5])
+    assert graded_anew(seeds=[5], again=True)
+    notebook = read(small.clean("s00", "small"))
+    notebook.cells[3].source = "def double(x):\n    return x + x"
+    write(notebook, small.clean("s00", "small"))
+    assert graded_anew(seeds=[5])
+    path.write_text('{"key": ')
+    assert graded_anew(seeds=[5])
+
+
+def test_one_that_cannot_be_graded_is_named_and_the_others_are_graded(small, capsys):
+    only(small, "s00", "s01")
+    small.clean("s00", "small").write_text("not a notebook")
+    (failed,) = grade(small, jobs=1)
+    assert failed.startswith("small of s00 is not graded: ") and "not a whole notebook" in failed
+    assert list(results_of(small)) == ["s01"]
+    assert "2 submissions, 1 at a time." in capsys.readouterr().out
+
+
+def test_the_variant_handed_out_is_the_variant_graded(small):
+    only(small, "s00")
+    grade(small, jobs=1)
+    result = json.loads(results_of(small)["s00"].read_text())
+    assert result["variant"] == 2
+    names = [grade_id(cell) for cell in read(small.graded("s00", "small")).cells]
+    assert "norm_layer" in names and "norm_rms" not in names and "sign_minus" in names
+
+
+def test_preflights_sentences_come_first(small):
+    only(small, "s00")
+    notes = small.clean("s00", "small").with_name("notes.json")
+    notes.write_text('["The locked cell setup was edited; it was put back as given out."]')
+    grade(small, jobs=1)
+    assert json.loads(results_of(small)["s00"].read_text())["notes"][0].startswith("The locked")
+
+
+def test_nbgrader_itself_gives_the_same_points(tmp_path):
+    made = course(tmp_path / "course")
+    students = {"right": ORDINARY["right"], "unscaled": ORDINARY["unscaled"]}
+    for name, case in students.items():
+        hand_in(made, name, case.answers)
+        shutil.copytree(made.root / "clean" / name, made.root / "submitted" / name)
+    assert not grade(made, jobs=2)
+    ours = {}
+    for name in students:
+        result = json.loads(made.graded(name, "hostile").with_name("result.json").read_text())
+        ours |= {(name, cell["grade_id"]): cell["points"] for cell in result["cells"]}
+    assert nbgraders_points(made) == ours
+
+
+def nbgraders_points(made) -> dict[tuple[str, str], float | None]:
+    """The points of ``nbgrader autograde``, from its database."""
+    folder = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    place = [f"--CourseDirectory.root={made.root}", "--course=course"]
+    shutil.rmtree(made.root / "release")
+    for command in ("generate_assignment", "autograde"):
+        call = [f"{folder / 'nbgrader'}", command, "hostile", *place]
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, cwd=made.root)
+        assert done.returncode == 0, done.stderr
+    with Gradebook(f"sqlite:///{made.root}/gradebook.db") as book:
+        grades = [
+            grade
+            for submission in book.assignment_submissions("hostile")
+            for notebook in submission.notebooks
+            for grade in notebook.grades
+        ]
+        return {(grade.student.id, grade.cell.name): grade.auto_score for grade in grades}
