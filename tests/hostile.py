@@ -163,6 +163,10 @@ ENDINGS = {
         note="left a thread running"),
     "folder": Case(changed(attention=f"import os\nos.chdir('/')\n{ATTENTION}")),
     "environment": Case(within("import os", "assert 'SECRET' not in os.environ")),
+    "notebook-things": Case(changed(
+        n="%matplotlib inline\nimport asyncio, ipywidgets, matplotlib.pyplot as plt\n"
+        "plt.plot([1, 2])\nplt.show()\ndisplay(ipywidgets.IntSlider())\n"
+        "await asyncio.sleep(0.01)\nn = 7")),
     "own-file": Case(
         within("open('mine.txt', 'w').write('x')", "assert open('mine.txt').read() == 'x'")),
     "interrupts": Case(within("import signal", "signal.raise_signal(signal.SIGINT)"), (D,)),
@@ -208,6 +212,11 @@ CHEATS = {
         "your code replaces llm.classroom.hidden_seeds while it is tested"),
     "forged": Case(changed(double=FORGED), (D,)),
     "shown": Case(within("display(3.0)", "raise ValueError('no')"), (D,), "ValueError: no"),
+    "nameless": Case(within("raise type('', (BaseException,), {})"), (D,), "Error"),
+    "jump": Case(within("import sys; sys.settrace(lambda *a: None)"), (D,), "PermissionError"),
+    "frames": Case(
+        changed(double=f"import sys; sys._getframe(0)\n{DOUBLE}"),
+        note="The answer double uses _getframe: read it."),
     "default": Case(changed(double=f"torch.set_default_dtype(torch.float64)\n{DOUBLE}")),
 }  # fmt: skip
 

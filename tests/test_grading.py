@@ -19,7 +19,7 @@ from small_course import small_course
 
 from llm.classroom.assignments import grade_id, read, write
 from llm.classroom.grade import grade
-from llm.classroom.guarded import Limits
+from llm.classroom.process import Limits
 from llm.classroom.release import release
 
 LIMITS = Limits(cell_seconds=2, notebook_seconds=120, memory_mb=600)
@@ -107,6 +107,42 @@ def test_the_result_says_what_it_belongs_to(graded):
     assert (right["assignment"], right["variant"], right["student"]) == ("hostile", 0, "right")
     assert right["notes"] == [] and right["seconds"] > 0 and len(right["key"]) == 64
     assert len({result["key"] for result in results.values()}) == len(results)
+
+
+HOOK_ALONE = """
+import sys
+from pathlib import Path
+from llm.classroom import locks
+import torch
+locks.watch(Path.cwd(), set())
+try:
+    {code}
+except PermissionError as error:
+    print("refused:", error)
+"""
+OURS = "tcp udp dns unix curl system fork ctypes kill write append delete tree chmod rename link".split()
+OURS += "other tests result many memory-of".split()
+
+
+def test_where_the_system_has_no_locks_python_refuses(tmp_path):
+    for place in ("clean/right", "source", "graded/right"):
+        (tmp_path / place / "hostile").mkdir(parents=True)
+        (tmp_path / place / "hostile/hostile.ipynb").write_text("kept")
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "own").mkdir()
+    before = tree(tmp_path)
+    tries = "".join(
+        HOOK_ALONE.partition("try:")[1] + HOOK_ALONE.partition("try:")[2].format(
+            code=REACHING[name].replace("OUTSIDE", f"{tmp_path}").replace("\n", "\n    ")
+        )
+        for name in OURS
+    )
+    start = HOOK_ALONE.partition("try:")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", start + tries], cwd=tmp_path / "own", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("refused: the grader ") == len(OURS), done.stdout
 
 
 @pytest.fixture

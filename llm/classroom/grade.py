@@ -33,10 +33,15 @@ from llm.classroom.assignments import (
     write,
     write_json,
 )
-from llm.classroom.guarded import Limits, Process, Stopped, protections
+from llm.classroom.process import Limits, Process, Stopped, protections
 
 MOST_STARTS = 5  # of a process for one notebook
 NOT_RUN = {"challenge", "teacher"}
+_OUTPUTS = ("stream", "display_data")
+_INNER_PARTS = re.compile(
+    r"\b(_getframe|currentframe|f_back|f_locals|tb_frame|__globals__|__closure__|__code__|settrace"
+    r"|sys\.modules|builtins|ctypes|gc\.get_\w+|get_ipython|hidden_seeds|llm\.checks|_bugs)\b"
+)
 
 
 def grade(
@@ -60,7 +65,7 @@ def grade(
         for name in course.chosen(list(names))
         for path in sorted(course.root.glob(f"clean/*/{name}/{name}.ipynb"))
     ]
-    Process.tidy_up()
+    Process.begin()
     jobs, failed = jobs or os.cpu_count() or 1, []
     print(f"{len(work)} submissions, {jobs} at a time. {protections()}")
     with ThreadPoolExecutor(jobs) as pool:
@@ -131,12 +136,20 @@ class Submission:
         notes = self.course.clean(self.student, self.name).with_name("notes.json")
         before = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else []
         cells = run.cells()
+        Process.check()
         write(self.notebook, self.course.graded(self.student, self.name))
         result = {"assignment": self.name, "variant": _variant(self.notebook)}
         result |= {"student": self.student, "key": self.key}
         result |= {"seconds": round(time.monotonic() - started, 1)}
-        result |= {"notes": [*before, *run.notes], "cells": cells}
+        result |= {"notes": [*before, *run.notes, *_reaching(self.notebook)], "cells": cells}
         write_json(result, self._result)
+
+
+def _reaching(notebook: NotebookNode) -> list[str]:
+    """Notes on answers with words that no exercise needs: one process cannot hide all its parts."""
+    answers = [cell for cell in notebook.cells if kind(cell) == "answer"]
+    found = [(grade_id(cell), _INNER_PARTS.search(cell.source)) for cell in answers]
+    return [f"The answer {name} uses {word[0]}: read it." for name, word in found if word]
 
 
 def _variant(notebook: NotebookNode) -> int:
@@ -243,9 +256,9 @@ class Run:
 def _valid(output: dict) -> NotebookNode | None:
     """An output as a notebook may hold it; None for what only looks like one."""
     try:
-        made = new_output(**output)
+        made = new_output(**output) if output["output_type"] in _OUTPUTS else None
         validate(made, ref="output", version=4)
-    except (NotebookValidationError, TypeError, ValueError, AttributeError):
+    except (NotebookValidationError, TypeError, ValueError, AttributeError, KeyError):
         return None
     return made
 

@@ -9,6 +9,7 @@ import builtins
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+import llm
 from llm.classroom import locks
 
 LONGEST = 20_000  # characters that a cell may print
@@ -76,8 +78,11 @@ def _shell() -> Any:
     settings = Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"})
     shell = InteractiveShell.instance(config=settings)
     shell._showtraceback = lambda *_: None
-    for name in ("llm.checks", "llm.classroom", "torch.nn.functional", "random", "math"):
-        importlib.import_module(name)
+    shell.enable_gui = lambda *_: None  # there is no window, but %matplotlib asks for one
+    for module in ("llm.checks", "llm.classroom", "torch.nn.functional"):
+        importlib.import_module(module)
+    for name in llm.__all__:  # now, so that no other module can take the name of one of ours
+        getattr(llm, name)
     return shell
 
 
@@ -91,21 +96,19 @@ class Cells:
 
     def run(self, name: str, kind: str, source: str) -> dict:
         """One cell: its outputs, the sentence of its error if it has one, and what was mended."""
-        self.guard.put_back()
-        before = dict(self.names)
+        changed, before = self.guard.put_back(), dict(self.names)
         how = self._judge if kind == "test" else self._show
         with _watched() as outputs, _interruptible():
             error = how(name, source)
-        changed = self.guard.put_back()
+        changed += self.guard.put_back()
         notes = [f"Your code replaced {what}; it was put back." for what in changed]
         if changed and kind == "test" and error is None:
             error = PermissionError(f"your code replaces {', '.join(changed)} while it is tested")
         if kind == "locked":
             self.given |= {n: v for n, v in self.names.items() if _imported(v, before.get(n))}
         notes += ["Your code left a thread running."] if _threads() else []
-        message = "" if error is None else sentence(error)
-        kind_of_error = type(error).__name__ if error is not None else ""
-        return {"outputs": outputs(), "error": kind_of_error, "message": message, "notes": notes}
+        said = ("", "") if error is None else (type(error).__name__ or "Error", sentence(error))
+        return {"outputs": outputs(), "error": said[0], "message": said[1], "notes": notes}
 
     def _show(self, name: str, source: str) -> BaseException | None:
         """Run a cell as Jupyter would."""
@@ -140,9 +143,9 @@ class Guard:
         used = [v for m in checks for v in vars(m).values() if isinstance(v, ModuleType)]
         modules = dict.fromkeys([*checks, *used, builtins, torch, torch.nn.functional])
         classes = [v for m in checks for v in vars(m).values() if _own_class(v)]
-        owners = dict.fromkeys([*modules, *classes, torch.Tensor])
+        owners = dict.fromkeys([*modules, *classes, torch.Tensor, torch.nn.Module])
         self.saved = [(owner, dict(vars(owner))) for owner in owners]
-        self.modules = {module.__name__: module for module in modules}
+        self.modules = {n: m for n, m in sys.modules.items() if m in modules}
         self.builtins = set(vars(builtins))
         everything = [v for _, saved in self.saved for v in saved.values()]
         self.guarded = {id(v) for v in [*everything, *owners] if _has_inner_parts(v)}
@@ -174,8 +177,6 @@ class Guard:
         os.environ.update(self.variables)
         os.chdir(self.folder)
         sys.path[:], sys.meta_path[:] = self.path, self.finders
-        sys.settrace(None)
-        sys.setprofile(None)
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         return ["the functions of torch"] * bool(modes) + ["the hidden seeds"] * changed
@@ -234,7 +235,7 @@ def sentence(error: BaseException) -> str:
         kind, text = "MemoryError", "it asks for more memory than there is for one notebook"
     if isinstance(error, SystemExit):
         text = "the code ends the program; leave exit() out"
-    return f"{kind}: {text}" * bool(text) + kind * (not text) + _line(error)
+    return (f"{kind}: {text}" if text else kind or "Error") + _line(error)
 
 
 def _line(error: BaseException) -> str:
@@ -287,9 +288,9 @@ def _outputs(text: str, shown: list[dict]) -> list[dict]:
     for output in shown:
         data, metadata = output["data"], output.get("metadata") or {}
         found.append({"output_type": "display_data", "data": data, "metadata": metadata})
-    while len(json.dumps(found, default=repr)) > _PICTURES:
-        found.pop()
-    return json.loads(json.dumps(found, default=repr))
+    texts = [json.dumps(output, default=repr) for output in found]
+    sizes = itertools.accumulate(map(len, texts))
+    return [json.loads(text) for text, size in zip(texts, sizes, strict=True) if size < _PICTURES]
 
 
 @contextlib.contextmanager

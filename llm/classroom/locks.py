@@ -150,7 +150,10 @@ def limit(memory_mb: int, seconds: int) -> None:
     most = pages * os.sysconf("SC_PAGE_SIZE") + memory_mb * MB
     limits = {"AS": most, "FSIZE": LARGEST_FILE, "CORE": 0, "CPU": seconds}
     for name, value in limits.items():
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+        which = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
 
 
 # Everywhere: the events that Python reports before it does something
@@ -159,6 +162,7 @@ _PROCESS = "os.system os.exec os.fork os.forkpty os.posix_spawn os.spawn os.star
 _PROCESS += " os.killpg pty.spawn subprocess.Popen"
 _NETWORK = "connect bind sendto sendmsg getaddrinfo gethostbyname gethostbyaddr getnameinfo"
 _INNER = "gc.get_objects gc.get_referrers resource.setrlimit resource.prlimit ctypes.dlopen"
+_INNER += " sys.settrace sys.setprofile sys.monitoring.register_callback"
 _INNER += " ctypes.dlsym ctypes.dlsym/handle ctypes.cdata ctypes.call_function ctypes.string_at"
 _READS = "os.listdir os.scandir"
 _WRITES = "remove rename rmdir mkdir link symlink truncate chmod chown utime setxattr"

@@ -64,8 +64,10 @@ class Process:
     """A process in an empty folder of its own, which runs cells behind locks."""
 
     running: ClassVar[set["Process"]] = set()
+    interrupted: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, seeds: Sequence[int]):
+        self.check()
         self.limits, self.token = limits, ""
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self.errors = tempfile.TemporaryFile()
@@ -83,7 +85,8 @@ class Process:
         self.watched = psutil.Process(self.process.pid)
         self.running.add(self)
         self.lines: queue.Queue[bytes] = queue.Queue(2)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         self.locks = self._started()["locks"]
 
     def _read(self) -> None:
@@ -152,6 +155,8 @@ class Process:
             status = self.process.wait(GRACE)
         except subprocess.TimeoutExpired:
             return "the code closed the line to the grader"
+        if status == -9:  # the code cannot send that signal
+            return "the system ended the program: too little memory? Grade again with fewer --jobs"
         if status < 0:
             return f"the code crashed Python ({signal.Signals(-status).name})"
         return f"the code ended the program (exit status {status})"
@@ -195,14 +200,30 @@ class Process:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
+        self._close()
         with contextlib.suppress(RecursionError):
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    @staticmethod
-    def tidy_up() -> None:
-        """Remove the folders of a batch that was cut off."""
+    def _close(self) -> None:
+        """Close the lines; what is still on them is dropped."""
+        until = time.monotonic() + GRACE
+        while self.reader.is_alive() and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                self.lines.get(timeout=0.01)
+        for file in (self.process.stdin, self.process.stdout, self.errors):
+            with contextlib.suppress(OSError):
+                file.close()
+
+    @classmethod
+    def check(cls) -> None:
+        """`RuntimeError` once the batch was interrupted: what runs then is no result."""
+        if cls.interrupted:
+            raise RuntimeError("the batch was interrupted")
+
+    @classmethod
+    def begin(cls) -> None:
+        """Before a batch: remove the folders of one that was cut off."""
+        cls.interrupted = False
         for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
             number = folder.name.removeprefix(_FOLDER).partition("-")[0]
             if number.isdecimal() and not psutil.pid_exists(int(number)):
@@ -210,7 +231,8 @@ class Process:
 
     @classmethod
     def stop_all(cls) -> None:
-        """End every process."""
+        """End every process, and let no other start."""
+        cls.interrupted = True
         for process in list(cls.running):
             process.stop()
 
