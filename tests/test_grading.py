@@ -19,7 +19,7 @@ from small_course import small_course
 
 from llm.classroom.assignments import grade_id, read, write
 from llm.classroom.grade import grade
-from llm.classroom.process import Limits
+from llm.classroom.process import Limits, Process, protections
 from llm.classroom.release import release
 
 LIMITS = Limits(cell_seconds=2, notebook_seconds=120, memory_mb=600)
@@ -110,18 +110,31 @@ def test_the_result_says_what_it_belongs_to(graded):
 
 
 HOOK_ALONE = """
-import sys
 from pathlib import Path
-from llm.classroom import locks
 import torch
+from llm.classroom import locks
+
 locks.watch(Path.cwd(), set())
+"""
+TRY = """
 try:
-    {code}
+    {}
 except PermissionError as error:
     print("refused:", error)
 """
-OURS = "tcp udp dns unix curl system fork ctypes kill write append delete tree chmod rename link".split()
-OURS += "other tests result many memory-of".split()
+FOR_PYTHON = "tcp udp dns unix curl system fork ctypes kill write append delete tree chmod".split()
+FOR_PYTHON += "rename link other tests result many memory-of".split()
+
+
+def test_what_is_missing_is_said_in_one_line(monkeypatch):
+    monkeypatch.setattr(Process, "__init__", lambda self, *_: setattr(self, "locks", ["memory"]))
+    monkeypatch.setattr(Process, "stop", lambda self: None)
+    protections.cache_clear()
+    assert protections() == (
+        "Locked by the system: memory. Watched by Python alone: files, processes and network; "
+        "grade in a container."
+    )
+    protections.cache_clear()
 
 
 def test_where_the_system_has_no_locks_python_refuses(tmp_path):
@@ -131,18 +144,14 @@ def test_where_the_system_has_no_locks_python_refuses(tmp_path):
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "own").mkdir()
     before = tree(tmp_path)
-    tries = "".join(
-        HOOK_ALONE.partition("try:")[1] + HOOK_ALONE.partition("try:")[2].format(
-            code=REACHING[name].replace("OUTSIDE", f"{tmp_path}").replace("\n", "\n    ")
-        )
-        for name in OURS
-    )
-    start = HOOK_ALONE.partition("try:")[0]
-    done = subprocess.run(
-        [sys.executable, "-c", start + tries], cwd=tmp_path / "own", capture_output=True, text=True
-    )
+    tries = [REACHING[name].replace("OUTSIDE", f"{tmp_path}") for name in FOR_PYTHON]
+    code = HOOK_ALONE + "".join([TRY.format(line.replace("\n", "\n    ")) for line in tries])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path / "own", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("refused: the grader ") == len(OURS), done.stdout
+    assert done.stdout.count("refused: the grader ") == len(FOR_PYTHON), done.stdout
+    shutil.rmtree(tmp_path / "own")
+    assert tree(tmp_path) == before
 
 
 @pytest.fixture
