@@ -7,11 +7,13 @@ written answer. A submission replaces some answers; the others stay right.
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from small_course import answer, marked
 
-from llm.classroom.assignments import Course, grade_id, read, write
+from llm.classroom.assignments import Course, choose, grade_id, kind, read, write
 from llm.classroom.release import release
 
 ATTENTION = """def attention(q, k, v, mask):
@@ -76,12 +78,53 @@ def course(folder: Path) -> Course:
     return made
 
 
+def a_class(made: Course, name: str, size: int) -> list[str]:
+    """Submissions of an assignment of the course: a third right, some hostile, the rest with bugs.
+
+    Gives the names of the right ones.
+    """
+    given, solved = read(made.release(name)), choose(read(made.source(name)), 0)
+    right = {grade_id(cell): solution(cell) for cell in solved.cells if kind(cell) == "answer"}
+    hostile = [case.answers["attention"] for case in CHEATS.values()]
+    random, all_right = Random(0), []
+    for number in range(size):
+        answers = dict(right)
+        if number % 3:
+            for answer_id in random.sample(sorted(right), 3):
+                answers[answer_id] = wrong(random, right[answer_id])
+        if number % 25 == 1:
+            answers[random.choice(sorted(right))] = random.choice(hostile)
+        student = f"s{number:03}"
+        all_right += [] if number % 3 else [student]
+        put(given, answers, made.clean(student, name))
+    return all_right
+
+
+def solution(cell) -> str:
+    lines = cell.source.split("\n")
+    return "\n".join([line for line in lines if "### BEGIN" not in line and "### END" not in line])
+
+
+def wrong(random: Random, source: str) -> str:
+    """The solution with one thing changed, or none at all."""
+    swaps = [(" / ", " * "), (" + ", " - "), ("-1", "0"), ("1", "2"), ("~", ""), ("n", "m")]
+    swaps += [("return ", f"return {new}") for new in ("-", "not ", "None and ", "(), ")]
+    swaps += [("return", f"{line}\n    return") for line in ("raise NotImplementedError", "1 / 0")]
+    swaps += [("return", "while True: pass\n    return")] * (random.random() < 0.1)
+    old, new = random.choice([pair for pair in swaps if pair[0] in source] or [(source, "x = ")])
+    return source.replace(old, new)
+
+
 def hand_in(made: Course, student: str, answers: dict[str, str]) -> None:
     """Put answers where preflight would."""
-    notebook = copy.deepcopy(read(made.release("hostile")))
+    put(read(made.release("hostile")), answers, made.clean(student, "hostile"))
+
+
+def put(release: NotebookNode, answers: dict[str, str], path: Path) -> None:
+    notebook = copy.deepcopy(release)
     for cell in notebook.cells:
         cell.source = answers.get(grade_id(cell), cell.source)
-    write(notebook, made.clean(student, "hostile"))
+    write(notebook, path)
 
 
 def changed(**answers: str) -> dict[str, str]:
@@ -156,7 +199,7 @@ ENDINGS = {
         within("raise SystemExit(0)"), (D,), "SystemExit: .*, in line 2 of the cell double"),
     "exit-above": Case(changed(n="n = 7\nexit()")),
     "raise-above": Case(changed(n="n = 7\nraise SystemExit")),
-    "sleeps": Case(within("import time", "time.sleep(3)")),
+    "sleeps": Case(within("import time", "time.sleep(1)")),
     "thread": Case(
         changed(n="import threading\ndef on():\n    while True: pass\n"
                 "threading.Thread(target=on, daemon=True).start()\nn = 7"),

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hostile import ALL, CHEATS, ENDINGS, ORDINARY, REACHING, course, hand_in, reaching
+from hostile import ALL, CHEATS, ENDINGS, ORDINARY, REACHING, a_class, course, hand_in, reaching
 from nbgrader.api import Gradebook
 from small_course import small_course
 
-from llm.classroom.assignments import grade_id, read, write
+from llm.classroom.assignments import Course, grade_id, read, write
 from llm.classroom.grade import grade
 from llm.classroom.process import Limits, Process, protections
 from llm.classroom.release import release
 
+ROOT = Path(__file__).parent.parent
 LIMITS = Limits(cell_seconds=2, notebook_seconds=120, memory_mb=600)
 
 
@@ -280,3 +281,19 @@ def nbgraders_points(made) -> dict[tuple[str, str], float | None]:
             for grade in notebook.grades
         ]
         return {(grade.student.id, grade.cell.name): grade.auto_score for grade in grades}
+
+
+@pytest.mark.slow
+def test_a_class_of_two_hundred_is_graded_in_a_quarter_of_an_hour(tmp_path):
+    made, name = Course(tmp_path / "course"), "attention"
+    write(read(Course(ROOT / "assignments").source(name)), made.source(name))
+    release(made, [name])
+    right = a_class(made, name, 200)
+    started = time.monotonic()
+    assert not grade(made, jobs=2)
+    assert time.monotonic() - started < 15 * 60
+    for path in made.root.glob(f"graded/*/{name}/result.json"):
+        result = json.loads(path.read_text())
+        checks = [cell for cell in result["cells"] if cell["kind"] == "check"]
+        lost = [cell["message"] for cell in checks if cell["points"] < cell["max_points"]]
+        assert all(lost) and bool(lost) != (result["student"] in right), result["student"]

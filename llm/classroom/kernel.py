@@ -254,11 +254,14 @@ def _line(error: BaseException) -> str:
 class Cut(io.StringIO):
     """A text that stops growing at :data:`LONGEST` characters."""
 
+    is_cut = False
+
     def write(self, text: str) -> int:
         """Keep what fits."""
-        room = LONGEST - self.tell()
-        if room > 0:
-            super().write(text if len(text) <= room else f"{text[:room]}\n… (the rest is cut)\n")
+        room = max(0, LONGEST - self.tell())
+        if not self.is_cut:
+            self.is_cut = len(text) > room
+            super().write(text[:room] + "\n… (the rest is cut)\n" * self.is_cut)
         return len(text)
 
 
