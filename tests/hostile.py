@@ -295,16 +295,16 @@ REACHING = {
     "many": "for i in range(500): open(f'{i}', 'w')",
     "memory-of": "import gc; gc.get_objects()",
 }
-WORDS = {"big": "File too large", "dns": "", "torch": "", "multi": ""}
+OTHERWISE = {"big": "OSError: .*File too large", "torch": "RuntimeError: .*cannot be opened"}
 
 
 def reaching(outside: Path) -> dict[str, Case]:
     """Code that reaches for what is not its own; ``outside`` holds a file named ``kept``."""
-    return {
-        name: Case(within(*code.replace("OUTSIDE", f"{outside}").split("\n")), (D,), words(name))
-        for name, code in REACHING.items()
-    }
-
-
-def words(name: str) -> str:
-    return WORDS.get(name, REFUSED)
+    lines = {name: code.replace("OUTSIDE", f"{outside}") for name, code in REACHING.items()}
+    one_by_one = f"""for name, code in {lines!r}.items():
+    try: exec(code)
+    except BaseException as error: print(name, "|", type(error).__name__ + ":", error)
+n = 7"""
+    called = {name: within(*lines[name].split("\n")) for name in ("tcp", "fork", "other")}
+    cases = {name: Case(answers, (D,), REFUSED) for name, answers in called.items()}
+    return cases | {"reaching": Case(changed(n=one_by_one))}

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,19 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hostile import ALL, CHEATS, ENDINGS, ORDINARY, REACHING, a_class, course, hand_in, reaching
+from hostile import (
+    ALL,
+    CHEATS,
+    ENDINGS,
+    ORDINARY,
+    OTHERWISE,
+    REACHING,
+    REFUSED,
+    a_class,
+    course,
+    hand_in,
+    reaching,
+)
 from nbgrader.api import Gradebook
 from small_course import small_course
 
@@ -58,7 +71,7 @@ def graded(tmp_path_factory):
     return made, cases, results, failed, before
 
 
-NAMES = [*ORDINARY, *ENDINGS, *CHEATS, *REACHING]
+NAMES = [*ORDINARY, *ENDINGS, *CHEATS, *reaching(ROOT)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,6 +86,16 @@ def test_points_and_words(graded, name):
         assert re.search(case.message, messages[case.lost[0]]), messages
     notes = results[name]["notes"]
     assert case.note in " ".join(notes), notes
+
+
+def test_what_reaches_out_is_refused(graded):
+    made = graded[0]
+    cells = {grade_id(cell): cell for cell in read(made.graded("reaching", "hostile")).cells}
+    (printed,) = cells["n"].outputs
+    said = dict(line.split(" | ", 1) for line in printed.text.splitlines() if " | " in line)
+    assert list(said) == list(REACHING)
+    for name, words in said.items():
+        assert re.match(OTHERWISE.get(name, REFUSED), words), (name, words)
 
 
 def test_the_batch_ends_and_nothing_else_has_changed(graded):
@@ -173,21 +196,33 @@ def results_of(made) -> dict[str, Path]:
     return {path.parts[-3]: path for path in made.root.glob("graded/*/small/result.json")}
 
 
-def test_a_batch_that_was_killed_loses_nothing_and_grades_nothing_twice(small):
+def is_over(process: psutil.Process, seconds: float = 10) -> bool:
+    """Whether a process ends in time; one that nobody has buried yet has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("how, size", [(signal.SIGKILL, 20), (signal.SIGINT, 8)])
+def test_a_batch_that_was_cut_off_loses_nothing_and_grades_nothing_twice(small, how, size):
+    only(small, *[f"s{number:02}" for number in range(size)])
     command = [sys.executable, "-m", "llm.classroom", "grade", "--course", f"{small.root}"]
     batch = subprocess.Popen([*command, "--jobs", "2"], stderr=subprocess.DEVNULL)
-    while len(results_of(small)) < 8:
+    while len(results_of(small)) < size // 3:
         assert batch.poll() is None
         time.sleep(0.05)
     kernels = psutil.Process(batch.pid).children(recursive=True)
-    batch.kill()
-    batch.wait()
-    assert not psutil.wait_procs(kernels, timeout=10)[1]
+    batch.send_signal(how)
+    assert batch.wait(60) == (130 if how == signal.SIGINT else -how)
+    assert all(is_over(kernel) for kernel in kernels)
     first = {student: path.stat().st_mtime_ns for student, path in results_of(small).items()}
-    assert 8 <= len(first) < 20
+    assert size // 3 <= len(first) < size
     assert subprocess.run([*command, "--jobs", "2"], stderr=subprocess.DEVNULL).returncode == 0
     second = results_of(small)
-    assert len(second) == 20
+    assert len(second) == size
     assert {student: second[student].stat().st_mtime_ns for student in first} == first
     for student, path in second.items():
         cells = json.loads(path.read_text())["cells"]
@@ -230,6 +265,16 @@ def test_one_that_cannot_be_graded_is_named_and_the_others_are_graded(small, cap
     assert failed.startswith("small of s00 is not graded: ") and "not a whole notebook" in failed
     assert list(results_of(small)) == ["s01"]
     assert "2 submissions, 1 at a time." in capsys.readouterr().out
+
+
+def test_what_cannot_be_meant_is_refused(small):
+    with pytest.raises(ValueError, match="from 0 up, not -1"):
+        grade(small, seeds=[3, -1])
+    with pytest.raises(ValueError, match="limits are above 0"):
+        Limits(cell_seconds=0)
+    only(small)
+    with pytest.raises(ValueError, match="run preflight first"):
+        grade(small)
 
 
 def test_the_variant_handed_out_is_the_variant_graded(small):

@@ -65,6 +65,10 @@ def grade(
         for name in course.chosen(list(names))
         for path in sorted(course.root.glob(f"clean/*/{name}/{name}.ipynb"))
     ]
+    if not work:
+        raise ValueError(f"nothing to grade in {course.root / 'clean'}: run preflight first")
+    if any(seed < 0 for seed in seeds):
+        raise ValueError(f"seeds are whole numbers from 0 up, not {min(seeds)}")
     Process.begin()
     jobs, failed = jobs or os.cpu_count() or 1, []
     print(f"{len(work)} submissions, {jobs} at a time. {protections()}")

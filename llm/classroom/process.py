@@ -43,6 +43,10 @@ class Limits:
     notebook_seconds: float = 300
     memory_mb: int = 2048
 
+    def __post_init__(self):
+        if min(self.cell_seconds, self.notebook_seconds, self.memory_mb) <= 0:
+            raise ValueError(f"limits are above 0, not {self}")
+
 
 class Stopped(Exception):
     """The process had to be ended, or ended itself; the message says why."""
