@@ -295,7 +295,7 @@ REACHING = {
     "many": "for i in range(500): open(f'{i}', 'w')",
     "memory-of": "import gc; gc.get_objects()",
 }
-OTHERWISE = {"big": "OSError: .*File too large", "torch": "RuntimeError: .*cannot be opened"}
+OTHERWISE = {"big": "OSError: .*File too large", "torch": "RuntimeError: .*Permission denied"}
 
 
 def reaching(outside: Path) -> dict[str, Case]:

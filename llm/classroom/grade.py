@@ -39,7 +39,7 @@ MOST_STARTS = 5  # of a process for one notebook
 NOT_RUN = {"challenge", "teacher"}
 _OUTPUTS = ("stream", "display_data")
 _INNER_PARTS = re.compile(
-    r"\b(_getframe|currentframe|f_back|f_locals|tb_frame|__globals__|__closure__|__code__|settrace"
+    r"\b(_getframe|inspect\.\w+|f_back|f_locals|tb_frame|gi_frame|__globals__|__closure__|__code__|settrace"
     r"|sys\.modules|builtins|ctypes|gc\.get_\w+|get_ipython|hidden_seeds|llm\.checks|_bugs)\b"
 )
 

@@ -24,7 +24,7 @@ LARGEST_FILE = 20 * MB
 MOST_FILES = 200  # opened for writing
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS = 1, 38  # not allowed; no such call
 _LANDLOCK = (444, 445, 446)  # create a ruleset, add a rule, restrict: the same on all machines
 # The least version of Landlock for each right: to run … make_sym, to refer, truncate, control.
 _RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
@@ -74,8 +74,7 @@ def keep_files_apart(folder: Path) -> None:
     version = _syscall(_LANDLOCK[0], None, 0, 1)
     rights = sum(bits for least, bits in _RIGHTS.items() if version >= least)
     scopes = 0b11 if version >= 6 else 0  # no abstract sockets of others, no signals to them
-    sizes = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
-    attributes = struct.pack("QQQ", rights, 0, scopes)[: sizes.get(version, 24)]
+    attributes = struct.pack("QQQ", rights, 0, scopes)
     rules = _syscall(_LANDLOCK[0], attributes, len(attributes), 0)
     for path in readable():
         _allow(rules, path, _READ & rights)

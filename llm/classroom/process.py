@@ -74,6 +74,8 @@ class Process:
         self.check()
         self.limits, self.token = limits, ""
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+        for name, content in _lists_of_fonts().items():
+            (self.folder / name).write_bytes(content)
         self.errors = tempfile.TemporaryFile()
         seconds = int(2 * limits.notebook_seconds) + 60
         command = [sys.executable, "-P", "-m", "llm.classroom.kernel"]
@@ -241,11 +243,22 @@ class Process:
             process.stop()
 
 
+@cache
+def _lists_of_fonts() -> dict[str, bytes]:
+    """What Matplotlib knows about fonts: made once, as it may take longer than a cell is given."""
+    import matplotlib.font_manager
+
+    found = Path(matplotlib.get_cachedir()).glob("fontlist-*.json")
+    return {path.name: path.read_bytes() for path in found}
+
+
 def _environment(folder: Path, seeds: Sequence[int]) -> dict[str, str]:
     """Little of the teacher's own: no keys, no names; one thread, and the folder as home."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     paths = [f"{Path(llm.__file__).parent.parent}", os.environ.get("PYTHONPATH", "")]
-    own = dict.fromkeys("HOME USERPROFILE TMPDIR TEMP TMP IPYTHONDIR".split(), f"{folder}")
+    own = dict.fromkeys(
+        "HOME USERPROFILE TMPDIR TEMP TMP IPYTHONDIR MPLCONFIGDIR".split(), f"{folder}"
+    )
     own |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     own |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
     own |= {"MPLBACKEND": "agg", "LLM_DEVICE": "cpu"}
