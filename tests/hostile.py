@@ -226,6 +226,13 @@ for fd in range(3, 64):
     try: os.write(fd, json.dumps(answer).encode() + b"\\n")
     except OSError: pass
 double = None"""
+DEAF = """import fcntl, os, stat
+a, b = os.pipe()
+for fd in set(range(3, 64)) - {a, b}:
+    try:
+        reads = not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        if reads and stat.S_ISFIFO(os.fstat(fd).st_mode): os.dup2(a, fd)
+    except OSError: pass"""
 CHEATS = {
     "allclose": Case(first("torch.allclose = lambda *a, **k: True"), (A,), SCALE, "torch.allclose"),
     "same": Case(first("import llm.checks.base as b; b.same = lambda *a: True"), (A,), SCALE,

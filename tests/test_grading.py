@@ -17,6 +17,7 @@ import pytest
 from hostile import (
     ALL,
     CHEATS,
+    DEAF,
     ENDINGS,
     ORDINARY,
     OTHERWISE,
@@ -32,7 +33,7 @@ from small_course import small_course
 
 from llm.classroom.assignments import Course, grade_id, read, write
 from llm.classroom.grade import grade
-from llm.classroom.process import Limits, Process, protections
+from llm.classroom.process import Limits, Process, Stopped, protections
 from llm.classroom.release import release
 
 ROOT = Path(__file__).parent.parent
@@ -176,6 +177,17 @@ def test_where_the_system_has_no_locks_python_refuses(tmp_path):
     assert done.stdout.count("refused: the grader ") == len(FOR_PYTHON), done.stdout
     shutil.rmtree(tmp_path / "own")
     assert tree(tmp_path) == before
+
+
+def test_a_process_that_does_not_listen_stops_nobody():
+    process = Process(Limits(cell_seconds=0.5), ())
+    cell = {"name": "deaf", "kind": "answer", "source": DEAF}
+    try:
+        assert process.run(cell, time.monotonic() + 100)["error"] == ""
+        with pytest.raises(Stopped, match="took longer than 3 seconds"):
+            process.run(cell | {"source": "#" * 1_000_000}, time.monotonic() + 100)
+    finally:
+        process.stop()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from builtins import (  # noqa: UP029  bound now, so that replacing them later c
 )
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import llm
@@ -34,6 +34,7 @@ from llm.classroom import locks
 
 LONGEST = 20_000  # characters that a cell may print
 LONGEST_MESSAGE = 2_000
+_IMPORTS = (ModuleType, FunctionType, BuiltinFunctionType, type)
 _PICTURES = 2_000_000  # characters of pictures and pages that a cell may show
 
 
@@ -101,9 +102,10 @@ class Cells:
         with _watched() as outputs, _interruptible():
             error = how(name, source)
         changed += self.guard.put_back()
-        notes = [f"Your code replaced {what}; it was put back." for what in changed]
+        what = ", ".join(changed[:5]) + " and more" * (len(changed) > 5)
+        notes = [f"Your code replaced {what}; it was put back."] if changed else []
         if changed and kind == "test" and error is None:
-            error = PermissionError(f"your code replaces {', '.join(changed)} while it is tested")
+            error = PermissionError(f"your code replaces {what} while it is tested")
         if kind == "locked":
             self.given |= {n: v for n, v in self.names.items() if _imported(v, before.get(n))}
         notes += ["Your code left a thread running."] if _threads() else []
@@ -206,8 +208,9 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 def _imported(value: Any, before: Any) -> bool:
     """Whether a cell has just bound a name to a module, or to a function or class from one."""
-    home = getattr(value, "__module__", None)
-    return value is not before and (isinstance(value, ModuleType) or home not in (None, "__main__"))
+    if value is before or not isinstance(value, _IMPORTS):
+        return False
+    return isinstance(value, ModuleType) or value.__module__ != "__main__"
 
 
 def _threads() -> bool:
@@ -228,7 +231,7 @@ def sentence(error: BaseException) -> str:
         text = f"{error.msg if isinstance(error, SyntaxError) else error}".strip()
     except BaseException:
         text = ""
-    text = text[:LONGEST_MESSAGE]
+    text = " ".join(text.split())[:LONGEST_MESSAGE]
     if isinstance(error, AssertionError) and text:
         return text
     if isinstance(error, MemoryError) or "can't allocate memory" in text:

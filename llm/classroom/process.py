@@ -7,6 +7,7 @@ import queue
 import secrets
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,8 @@ class Process:
     def run(self, cell: dict, end: float) -> dict:
         """Run a cell; `Stopped` if that takes the process along."""
         self.token = secrets.token_hex(8)  # so that code cannot write the answer beforehand
-        self._send({"token": self.token, "cell": cell})
+        request = json.dumps({"token": self.token, "cell": cell}).encode() + b"\n"
+        threading.Thread(target=self._send, args=[request], daemon=True).start()
         worked, started, over = self._seconds(), time.monotonic(), ""
         while not over:
             answer = self._answer()
@@ -135,12 +137,11 @@ class Process:
                 return answer
         raise Stopped(over)
 
-    def _send(self, request: dict) -> None:
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+    def _send(self, request: bytes) -> None:
+        """Write a request, in a thread: a process that does not read stops nobody."""
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.write(request)
             self.process.stdin.flush()
-        except OSError:
-            raise Stopped(self._end()) from None
 
     def _answer(self) -> dict | None:
         """What came within a moment, if it is the answer to the last request."""
@@ -207,8 +208,7 @@ class Process:
         self.process.kill()
         self.process.wait()
         self._close()
-        with contextlib.suppress(RecursionError):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     def _close(self) -> None:
         """Close the lines; what is still on them is dropped."""
@@ -233,7 +233,7 @@ class Process:
         for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
             number = folder.name.removeprefix(_FOLDER).partition("-")[0]
             if number.isdecimal() and not psutil.pid_exists(int(number)):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
 
     @classmethod
     def stop_all(cls) -> None:
@@ -241,6 +241,11 @@ class Process:
         cls.interrupted = True
         for process in list(cls.running):
             process.stop()
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache
@@ -261,7 +266,8 @@ def _environment(folder: Path, seeds: Sequence[int]) -> dict[str, str]:
     )
     own |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     own |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
-    own |= {"MPLBACKEND": "agg", "LLM_DEVICE": "cpu"}
+    own |= {"MPLBACKEND": "agg", "LLM_DEVICE": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    own |= {"PYTHONUSERBASE": site.getuserbase()}
     if seeds:
         own["LLM_HIDDEN_SEEDS"] = " ".join(map(str, seeds))
     return kept | own
