@@ -173,7 +173,8 @@ STUBBORN = (
 )
 ENDINGS = {
     "loop": Case(within("while True: pass"), (D,), ENDLESS),
-    "loop-above": Case(changed(double=f"{DOUBLE}\nwhile True: pass")),
+    "loop-above": Case(changed(double=f"{DOUBLE}\nwhile True: pass"),
+                       note=f"The cell double: {ENDLESS}"),
     "loop-first": Case(changed(double=f"while True: pass\n{DOUBLE}"), (D,),
                        f"the cell double: {ENDLESS}"),
     "stubborn": Case(within(STUBBORN), (D,), ENDLESS),

@@ -179,6 +179,13 @@ def test_where_the_system_has_no_locks_python_refuses(tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_why_a_process_does_not_start_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(RuntimeError, match="does not start: no reason"):
+        Process(Limits(), ())
+    assert not Process.running
+
+
 def test_a_process_that_does_not_listen_stops_nobody():
     process = Process(Limits(cell_seconds=0.5), ())
     cell = {"name": "deaf", "kind": "answer", "source": DEAF}

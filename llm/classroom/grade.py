@@ -210,6 +210,8 @@ class Run:
             self.answers.append((cell.source, f"{where}{message}" if error else ""))
         if kind(cell) != "test" and error not in ("Stopped", "MemoryError"):
             self.before.append(cell)
+        if kind(cell) != "test" and error == "Stopped":
+            self.notes.append(f"The cell {name}: {message}")
         if error == "MemoryError":
             self._stop()
         cell.outputs = outputs

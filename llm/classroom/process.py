@@ -108,9 +108,9 @@ class Process:
             line = self.lines.get(timeout=START)
             if line:
                 return json.loads(line)
-        self.stop()
         self.errors.seek(0)
         text = self.errors.read().decode(errors="replace").strip()[-500:]
+        self.stop()
         raise RuntimeError(f"the process for a notebook does not start: {text or 'no reason'}")
 
     def run(self, cell: dict, end: float) -> dict:
@@ -170,18 +170,15 @@ class Process:
 
     def _over(self, worked: float, waited: float, end: float) -> str:
         """The limit that is exceeded, in words."""
-        most, clock = self.limits.cell_seconds, PATIENCE * self.limits.cell_seconds
-        memory = 2 * self.limits.memory_mb
-        found = {
-            f"ran longer than {most:g} seconds: an endless loop?": worked > most,
-            f"took longer than {clock:g} seconds: an endless loop, or does it wait?": waited
-            > clock,
-            f"stopped: the notebook took {self.limits.notebook_seconds:g} seconds": (
-                time.monotonic() > end
-            ),
-            f"used more than {memory:,} MB of memory": self._memory() > memory * 2**20,
-        }
-        return next((words for words, exceeded in found.items() if exceeded), "")
+        limits, clock = self.limits, PATIENCE * self.limits.cell_seconds
+        memory = 2 * limits.memory_mb
+        if worked > limits.cell_seconds:
+            return f"ran longer than {limits.cell_seconds:g} seconds: an endless loop?"
+        if waited > clock:
+            return f"took longer than {clock:g} seconds: an endless loop, or does it wait?"
+        if time.monotonic() > end:
+            return f"stopped: the notebook took {limits.notebook_seconds:g} seconds"
+        return f"used more than {memory:,} MB" if self._memory() > memory * 2**20 else ""
 
     def _seconds(self) -> float:
         """How long the process has been at work."""
