@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from small_course import answer, marked
 
 from llm.classroom.assignments import Course, choose, grade_id, kind, read, write
+from llm.classroom.preflight import defined
 from llm.classroom.release import release
 
 ATTENTION = """def attention(q, k, v, mask):
@@ -78,6 +79,32 @@ def course(folder: Path) -> Course:
     return made
 
 
+YES = """class Yes:
+    def __getattr__(self, name):
+        if name.startswith("__"): raise AttributeError(name)
+        return Yes()
+    def __iter__(self): return iter([Yes()])
+    def __ne__(self, other): return False
+    def __repr__(self): return "yes"
+    def __float__(self): return 1.0
+    def __hash__(self): return 1
+    __len__ = __int__ = __index__ = __hash__
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = lambda self, other: True
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = lambda self, other: Yes()
+    __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __getitem__ = __add__
+    __call__ = __abs__ = __neg__ = __round__ = lambda self, *_, **__: Yes()
+"""
+
+
+def equal_to_everything(release: NotebookNode) -> dict[str, str]:
+    """Answers that are one object, which can be called and is equal to whatever is asked."""
+    return {
+        grade_id(cell): YES + "".join([f"{name} = Yes()\n" for name in defined(cell.source)])
+        for cell in release.cells
+        if kind(cell) == "answer"
+    }
+
+
 def a_class(made: Course, name: str, size: int) -> list[str]:
     """Submissions of an assignment of the course: a third right, some hostile, the rest with bugs.
 
@@ -92,7 +119,7 @@ def a_class(made: Course, name: str, size: int) -> list[str]:
         if number % 3:
             for answer_id in random.sample(sorted(right), 3):
                 answers[answer_id] = wrong(random, right[answer_id])
-        if number % 25 == 1:
+        if number % 24 == 1:
             answers[random.choice(sorted(right))] = random.choice(hostile)
         student = f"s{number:03}"
         all_right += [] if number % 3 else [student]

@@ -25,13 +25,15 @@ from hostile import (
     REFUSED,
     a_class,
     course,
+    equal_to_everything,
     hand_in,
+    put,
     reaching,
 )
 from nbgrader.api import Gradebook
 from small_course import small_course
 
-from llm.classroom.assignments import Course, grade_id, read, write
+from llm.classroom.assignments import Course, grade_id, read, variants, write
 from llm.classroom.grade import grade
 from llm.classroom.process import Limits, Process, Stopped, protections
 from llm.classroom.release import release
@@ -360,4 +362,19 @@ def test_a_class_of_two_hundred_is_graded_in_a_quarter_of_an_hour(tmp_path):
         result = json.loads(path.read_text())
         checks = [cell for cell in result["cells"] if cell["kind"] == "check"]
         lost = [cell["message"] for cell in checks if cell["points"] < cell["max_points"]]
-        assert all(lost) and bool(lost) != (result["student"] in right), result["student"]
+        assert all(lost) and not (lost and result["student"] in right), result["student"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", Course(ROOT / "assignments").names)
+def test_what_equals_everything_earns_nothing(tmp_path, name):
+    made = Course(tmp_path / "course")
+    write(read(Course(ROOT / "assignments").source(name)), made.source(name))
+    for variant in (0, variants(read(made.source(name))) - 1):
+        release(made, [name], variant)
+        given = read(made.release(name))
+        put(given, equal_to_everything(given), made.clean(f"yes{variant}", name))
+    assert not grade(made, jobs=2)
+    for path in made.root.glob(f"graded/*/{name}/result.json"):
+        cells = json.loads(path.read_text())["cells"]
+        assert not [cell["grade_id"] for cell in cells if cell["points"]]
