@@ -15,6 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--variant", type=int, default=0, help="which conventions (default 0)")
     made.add_argument("--to", type=Path, help="another course folder, to be filled")
     _command(commands, "preflight", _preflight, "put what was handed in back into the release")
+    _add_grade(commands)
     _add_report(commands)
     return parser
 
@@ -34,6 +38,16 @@ def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
     command.add_argument("names", nargs="*", metavar="NAME", help="assignments (default: all)")
     command.add_argument("--course", type=Path, default=Path("assignments"), help="its folder")
     return command
+
+
+def _add_grade(commands) -> None:
+    run = _command(commands, "grade", _grade, "run what preflight wrote, behind locks and limits")
+    run.add_argument("--jobs", type=int, help="submissions at a time (default: one a processor)")
+    run.add_argument("--seeds", type=int, nargs="+", default=[], help="of the hidden tests")
+    run.add_argument("--again", action="store_true", help="grade what is graded already, too")
+    run.add_argument("--cell-seconds", type=float, default=10, help="at work (default 10)")
+    run.add_argument("--notebook-seconds", type=float, default=300, help="by the clock (300)")
+    run.add_argument("--memory-mb", type=int, default=2048, help="for one notebook (2048)")
 
 
 def _add_report(commands) -> None:
@@ -61,6 +75,16 @@ def _preflight(given: argparse.Namespace) -> None:
 
     for student, name, notes in preflight(Course(given.course), given.names):
         print(f"{student}, {name}: {' '.join(notes) or 'in order'}")
+
+
+def _grade(given: argparse.Namespace) -> int:
+    from llm.classroom.grade import Limits, grade
+
+    limits = Limits(given.cell_seconds, given.notebook_seconds, given.memory_mb)
+    options = {"seeds": given.seeds, "jobs": given.jobs, "limits": limits, "again": given.again}
+    failed = grade(Course(given.course), given.names, **options)
+    print(*failed, sep="\n", file=sys.stderr)
+    return int(bool(failed))
 
 
 def _report(given: argparse.Namespace) -> None:
