@@ -17,7 +17,7 @@ CATALOGUES = [  # a check, what its variant adds, its bugs
     (checks.check_visible, {}, known.VISIBLE_BUGS),
     (checks.check_positions, {}, known.POSITIONS_BUGS),
     (checks.check_judge, {}, known.JUDGE_BUGS),
-    (checks.check_turn_keys, {}, known.TURN_KEYS_BUGS),
+    (checks.check_go_on, {}, known.GO_ON_BUGS),
     (checks.check_speculate, {}, known.SPECULATE_BUGS),
     (checks.check_chat, {}, known.CHAT_BUGS),
 ]
@@ -121,9 +121,8 @@ def judge_by_ratio(p, q, guesses, dice):
     return len(guesses), p[len(guesses)]
 
 
-def turn_at_once(chunks, turn):
-    keys = torch.cat(chunks)
-    return turn(keys, torch.arange(len(keys)))
+def go_on_by_the_book(model, ids, n):
+    return generate(model, torch.tensor([ids]), n, temperature=0)[0].tolist()
 
 
 def greedy(model, guess, ids, n):
@@ -142,13 +141,13 @@ SOLUTIONS = [
     (checks.check_visible, {}, visible_by_the_book),
     (checks.check_positions, {}, positions_without_clamp),
     (checks.check_judge, {}, judge_by_ratio),
-    (checks.check_turn_keys, {}, turn_at_once),
+    (checks.check_go_on, {}, go_on_by_the_book),
     (checks.check_speculate, {}, greedy),
     (checks.check_chat, {}, chat_without_a_cache),
     (checks.check_visible, {}, known.visible),
     (checks.check_positions, {}, known.positions),
     (checks.check_judge, {}, known.judge),
-    (checks.check_turn_keys, {}, known.turn_keys),
+    (checks.check_go_on, {}, known.go_on),
     (checks.check_speculate, {}, known.speculate),
     (checks.check_chat, {}, known.chat),
 ]
@@ -201,7 +200,7 @@ FOREIGN = [
     (checks.check_write_on, lambda read, ids, n, limit, stop: [*ids, 0, 0]),
     (checks.check_pad_rows, lambda rows, pad: (torch.zeros(3, 9), torch.zeros(3, 9))),
     (checks.check_judge, lambda p, q, guesses, dice: (0, q[0] * 0 + 1)),
-    (checks.check_turn_keys, lambda chunks, turn: torch.cat(chunks)),
+    (checks.check_go_on, lambda model, ids, n: [*ids, *n * [7]]),
     (checks.check_speculate, lambda model, guess, ids, n: [*ids, *n * [0]]),
     (checks.check_chat, lambda model, turns, n, stop: sum(turns, [])),
 ]

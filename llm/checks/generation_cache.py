@@ -12,7 +12,7 @@ cached ones included, of which the last ``n_new`` are new. The learner writes:
   ``keep`` tokens of what the model has read, reads the list ``new`` behind them and returns logits;
 - ``pad_rows(rows, pad)``: ``ids (B, S)`` and ``real (B, S)``;
 - ``judge(p, q, guesses, dice)``: how many guesses stay, and the chances of the next token;
-- ``turn_keys(chunks, turn)``, ``speculate(model, guess, ids, n)``, ``chat(model, turns, n, stop)``:
+- ``go_on(model, ids, n)``, ``speculate(model, guess, ids, n)``, ``chat(model, turns, n, stop)``:
   the mended exhibits.
 """
 
@@ -164,14 +164,15 @@ def check_judge(judge: Callable[..., tuple], seed: int = 0) -> Passed:
     return _check(judge, known.judge, known.JUDGE_BUGS, cases, _look_at_pair)
 
 
-def check_turn_keys(turn_keys: Callable[..., Tensor], seed: int = 0) -> Passed:
-    """Check ``turn_keys(chunks, turn)`` for keys that come in two and in three parts."""
+def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
+    """Check ``go_on(model, ids, n)``, the greedy loop with a cache, with a small model."""
     draw, cases = _Draw(seed), []
-    turn = RotaryPositionalEmbedding(6, 40, theta=100.0)
-    for n in (2, 3, 3):
-        sizes = draw.random.sample(range(2, 6), n)
-        cases.append(Inputs({"chunks": [draw.normal(T, 6) for T in sizes], "turn": turn}))
-    return _check(turn_keys, known.turn_keys, known.TURN_KEYS_BUGS, cases, _look_at_one)
+    while len(cases) < 2:
+        ids = [draw.random.randrange(V) for _ in range(draw.random.randint(3, 5))]
+        values = {"model": draw.model(), "ids": ids, "n": 8}
+        if _tells(known.go_on, known.GO_ON_BUGS, values):
+            cases.append(Inputs(values))
+    return _check(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_one)
 
 
 def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
@@ -220,7 +221,7 @@ class _Draw:
 
     def model(self) -> Transformer:
         sizes = {"max_seq_len": 64, "d_model": 16, "n_layers": 1, "n_heads": 2}
-        config = ModelConfig(V, position="rope", norm="rmsnorm", bias=False, **sizes)
+        config = ModelConfig(V, position="learned", bias=False, **sizes)
         return self._filled(Transformer(config).eval(), 0.7)
 
     def _filled(self, module: nn.Module, std: float) -> nn.Module:

@@ -445,33 +445,40 @@ JUDGE_BUGS = {
 }
 
 
-def turn_keys(
-    chunks: list[Tensor],
-    turn: Callable[[Tensor, Tensor], Tensor],
+def go_on(
+    model: nn.Module,
+    ids: list[int],
+    n: int,
     *,
-    start=lambda done, k: done,
-    order=lambda parts: parts,
-) -> Tensor:
-    parts, done = [], 0
-    for k in chunks:
-        parts.append(turn(k, start(done, k) + _arange(len(k))))
-        done += len(k)
-    return _cat(order(parts))
+    start=lambda cache, new: cache.length,
+    unread=lambda text: text[-1:],
+    result=lambda text, ids: text,
+) -> list[int]:
+    cache, text, new = KVCache(), list(ids), list(ids)
+    for _ in range(n):
+        where = start(cache, new) + _arange(len(new))[None]
+        with torch.no_grad():
+            logits = model(_tensor([new]), cache=cache, positions=where)
+        text = [*text, int(logits[0, -1].argmax())]
+        new = unread(text)
+    return result(text, ids)
 
 
-_turn_keys = partial(partial, turn_keys)
-TURN_KEYS_BUGS = {
-    "every chunk starts at position 0; it goes on where the last one ended.": _turn_keys(
-        start=lambda done, k: 0
+_go_on = partial(partial, go_on)
+GO_ON_BUGS = {
+    "every pass starts at position 0; it goes on where the cache ends.": _go_on(
+        start=lambda cache, new: 0
     ),
-    "a chunk starts one position too late.": _turn_keys(start=lambda done, k: done + 1),
-    "every chunk but the first starts one position too early.": _turn_keys(
-        start=lambda done, k: max(done - 1, 0)
+    "later passes start one position too late; the first new one is cache.length.": _go_on(
+        start=lambda cache, new: cache.length + (cache.length > 0)
     ),
-    "a chunk starts at its end; it starts where the last one ended.": _turn_keys(
-        start=lambda done, k: done + len(k)
+    "later passes start one position too early; the first new one is cache.length.": _go_on(
+        start=lambda cache, new: max(cache.length - 1, 0)
     ),
-    "the chunks are joined in reverse.": _turn_keys(order=lambda parts: parts[::-1]),
+    "the whole text is read again behind the cache, which holds it already.": _go_on(
+        unread=lambda text: text
+    ),
+    "the prompt is missing in the result.": _go_on(result=lambda text, ids: text[len(ids) :]),
 }
 
 
