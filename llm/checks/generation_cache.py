@@ -59,7 +59,7 @@ def check_update(update: Callable, seed: int = 0, layout: str = "BHSD") -> Passe
         calls = [(layer, draw.keys(B, H, T, D, axis)) for T in (first, 1, 1) for layer in (0, 1)]
         cases.append(Inputs({"calls": calls}))
     look = partial(_look_at_update, axis=axis)
-    return _check(update, _bound(known.update, axis), known.update_bugs(axis), cases, look)
+    return check_seen(update, _bound(known.update, axis), known.update_bugs(axis), cases, look)
 
 
 def check_truncate(truncate: Callable, seed: int = 0, layout: str = "BHSD") -> Passed:
@@ -70,7 +70,7 @@ def check_truncate(truncate: Callable, seed: int = 0, layout: str = "BHSD") -> P
         cache = {layer: draw.keys(B, H, S, D, axis) for layer in (0, 1)}
         cases.append(Inputs({"cache": cache, "n": n}))
     bugs = known.truncate_bugs(axis)
-    return _check(truncate, _bound(known.truncate, axis), bugs, cases, _look_at_truncate)
+    return check_seen(truncate, _bound(known.truncate, axis), bugs, cases, _look_at_truncate)
 
 
 def check_visible(visible: Callable[[int, Tensor], Tensor], seed: int = 0) -> Passed:
@@ -109,7 +109,7 @@ def check_cached_attention(
         values |= {"where": known.positions(real, n_new), "mask": known.visible(n_new, real)}
         cases.append(Inputs(values | {"past": draw.keys(B, H, n_past, D, axis)}))
     look, bugs = partial(_look_at_attention, axis=axis), known.cached_attention_bugs(axis)
-    return _check(cached_attention, _bound(known.cached_attention, axis), bugs, cases, look)
+    return check_seen(cached_attention, _bound(known.cached_attention, axis), bugs, cases, look)
 
 
 def check_write_on(write_on: Callable[..., list], seed: int = 0, keep_stop: bool = True) -> Passed:
@@ -132,7 +132,7 @@ def check_write_on(write_on: Callable[..., list], seed: int = 0, keep_stop: bool
     names = ("read", "ids", "n", "stop")
     cases = [Inputs(dict(zip(names, case, strict=True))) for case in cases]
     bugs = known.write_on_bugs(keep_stop)
-    return _check(write_on, wraps(known.write_on)(reference), bugs, cases, _look_at_writing)
+    return check_seen(write_on, wraps(known.write_on)(reference), bugs, cases, _look_at_writing)
 
 
 def check_pad_rows(pad_rows: Callable[..., tuple], seed: int = 0, side: str = "left") -> Passed:
@@ -144,7 +144,7 @@ def check_pad_rows(pad_rows: Callable[..., tuple], seed: int = 0, side: str = "l
         rows[1][0] = rows[2][-1] = 0
         cases.append(Inputs({"rows": rows, "pad": 0}))
     reference = wraps(known.pad_rows)(partial(known.pad_rows, side=side))
-    return _check(pad_rows, reference, known.pad_rows_bugs(side), cases, _look_at_pair)
+    return check_seen(pad_rows, reference, known.pad_rows_bugs(side), cases, _look_at_pair)
 
 
 def check_judge(judge: Callable[..., tuple], seed: int = 0) -> Passed:
@@ -161,7 +161,7 @@ def check_judge(judge: Callable[..., tuple], seed: int = 0) -> Passed:
         later = known.judge(p, q, guesses, dice, goes_on=True)[0]
         if kept == wanted and (kept < later or kept >= K - 1):
             cases.append(Inputs({"p": p, "q": q, "guesses": guesses, "dice": dice}))
-    return _check(judge, known.judge, known.JUDGE_BUGS, cases, _look_at_pair)
+    return check_seen(judge, known.judge, known.JUDGE_BUGS, cases, _look_at_pair)
 
 
 def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
@@ -172,7 +172,7 @@ def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "ids": ids, "n": 8}
         if _tells(known.go_on, known.GO_ON_BUGS, values):
             cases.append(Inputs(values))
-    return _check(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_one)
+    return check_seen(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_one)
 
 
 def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
@@ -186,7 +186,7 @@ def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": model, "guess": guess, "ids": ids, "n": 9}
         if _tells(known.speculate, known.SPECULATE_BUGS, values):
             cases.append(Inputs(values))
-    return _check(speculate, known.speculate, known.SPECULATE_BUGS, cases, _look_at_one)
+    return check_seen(speculate, known.speculate, known.SPECULATE_BUGS, cases, _look_at_one)
 
 
 def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
@@ -197,7 +197,7 @@ def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "turns": turns, "n": 4, "stop": draw.random.randrange(V)}
         if _tells(known.chat, known.CHAT_BUGS, values):
             cases.append(Inputs(values))
-    return _check(chat, known.chat, known.CHAT_BUGS, cases, _look_at_one)
+    return check_seen(chat, known.chat, known.CHAT_BUGS, cases, _look_at_one)
 
 
 class _Draw:
@@ -294,9 +294,11 @@ def _run(function: Callable, values: dict) -> Any:
         return type(error).__name__
 
 
-def _check(
+def check_seen(
     function: Callable, reference: Callable, bugs: Catalogue, cases: Sequence, look: Callable
 ) -> Passed:
+    """Compare what ``look(function, reference, values)`` sees of functions in each case."""
+
     def seen(other: Callable) -> Callable:
         if not callable(other):
             return other
@@ -321,7 +323,7 @@ def _look_at_update(update: Callable, reference: Callable, values: dict, axis: i
             found |= _pair(pair, f"call {i}, layer {layer}: ")
         return found
 
-    return _compare(act(update), act(reference))
+    return compare(act(update), act(reference))
 
 
 def _look_at_truncate(truncate: Callable, reference: Callable, values: dict) -> Seen:
@@ -333,7 +335,7 @@ def _look_at_truncate(truncate: Callable, reference: Callable, values: dict) -> 
             found |= _pair(cache[layer], f"layer {layer}: ")
         return found
 
-    return _compare(act(truncate), act(reference))
+    return compare(act(truncate), act(reference))
 
 
 def _look_at_attention(
@@ -365,7 +367,7 @@ def _look_at_attention(
         return None if value is None else {"the output": value}
 
     found = act(cached_attention)
-    return found if isinstance(found, Seen) else _compare(found, act(reference))
+    return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
 def _look_at_writing(write_on: Callable, reference: Callable, values: dict) -> Seen | None:
@@ -376,7 +378,7 @@ def _look_at_writing(write_on: Callable, reference: Callable, values: dict) -> S
             return None
         return {"the text": text, "(new, keep) of each read": reader.calls}
 
-    return _compare(act(write_on), act(reference))
+    return compare(act(write_on), act(reference))
 
 
 def _look_at_pair(function: Callable, reference: Callable, values: dict) -> Seen | None:
@@ -384,7 +386,7 @@ def _look_at_pair(function: Callable, reference: Callable, values: dict) -> Seen
         value = other(*[_copy(argument) for argument in values.values()])
         return None if value is None else _pair(value, "", ("the first", "the second"))
 
-    return _compare(act(function), act(reference))
+    return compare(act(function), act(reference))
 
 
 def _look_at_one(function: Callable, reference: Callable, values: dict) -> Seen | None:
@@ -393,7 +395,7 @@ def _look_at_one(function: Callable, reference: Callable, values: dict) -> Seen 
             value = other(*[_copy(argument) for argument in values.values()])
         return None if value is None else {"the result": value}
 
-    return _compare(act(function), act(reference))
+    return compare(act(function), act(reference))
 
 
 def _copy(argument: Any) -> Any:
@@ -408,7 +410,7 @@ def _pair(value: Any, before: str, names: tuple[str, str] = ("k", "v")) -> dict[
     return {before + name: item for name, item in zip(names, value, strict=True)}
 
 
-def _compare(given: dict | None, right: dict) -> Seen | None:
+def compare(given: dict | None, right: dict) -> Seen | None:
     """All that was found, and in words the first thing that is wrong."""
     if given is None:
         return None
