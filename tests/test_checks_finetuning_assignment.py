@@ -101,7 +101,7 @@ def start_as_parameters(n_in, n_out, rank, generator):
 
 
 def start_from_above(n_in, n_out, rank, generator):
-    return torch.zeros(n_in, rank), torch.randn(rank, n_out, generator=generator) * rank**-0.5
+    return torch.zeros(n_in, rank), torch.randn(rank, n_out, generator=generator) * n_out**-0.5
 
 
 def adapt_merged(x, weight, down, up, alpha):

@@ -80,13 +80,13 @@ def start(
     shape: Callable = lambda rows, columns: (rows, columns),
     zeros: tuple[str, ...] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    sizes = {"down": (n_in, rank), "up": (rank, n_out)}
+    sizes, sides = {"down": (n_in, rank), "up": (rank, n_out)}, {"down": n_in, "up": n_out}
     factors = []
     for name, size in sizes.items():
         if name in ((zero,) if zeros is None else zeros):
             factors.append(torch.zeros(shape(*size)))
         else:
-            factors.append(_randn(shape(*size), generator=generator) / root(size[0]))
+            factors.append(_randn(shape(*size), generator=generator) / root(sides[name]))
     return tuple(factors)
 
 
@@ -102,10 +102,10 @@ def start_bugs(zero: str) -> dict[str, Callable]:
         ),
         f"`{other}` starts at zero and `{zero}` at random; in this variant it is the other way "
         "round.": partial(start, zero=other),
-        "the random factor is not divided by the root of its number of rows.": wrong(
+        "the random factor is not divided by the root of its longer side.": wrong(
             root=lambda n: 1.0
         ),
-        "the random factor is divided by its number of rows; divide by the root of it.": wrong(
+        "the random factor is divided by its longer side; divide by the root of it.": wrong(
             root=lambda n: float(n)
         ),
         "both factors are transposed; here x @ down @ up is to work.": wrong(
