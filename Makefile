@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help environment book serve lab quick test test-all lint notebooks claims weights screenshots bench clean
+.PHONY: help environment book serve lab quick test test-all lint notebooks assignments release preflight grade report claims weights screenshots bench clean
 
 PYTHON := .venv/bin/python
 SITE := _build/html
@@ -39,6 +39,7 @@ lint: environment ## ruff, line budgets, the rules for chapters, prose and claim
 	.venv/bin/ruff format --check .
 	$(PYTHON) scripts/check_budget.py
 	$(PYTHON) scripts/check_chapters.py
+	$(PYTHON) scripts/check_assignments.py
 	$(PYTHON) scripts/check_prose.py
 	$(PYTHON) scripts/claims.py --check
 	$(PYTHON) scripts/coverage_table.py --check
@@ -52,7 +53,7 @@ quick: lint ## lint, most unit tests, one notebook, one page: under a minute
 
 test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
 	@$(UNIT) -m "not slow and not browser"
-	$(UNIT) $(NBVAL) chapters
+	$(UNIT) $(NBVAL) chapters assignments/source
 	$(BUILD)
 	$(UNIT) -m "browser and not slow"
 
@@ -61,6 +62,18 @@ test-all: test ## test, and what takes minutes
 
 notebooks: environment ## execute the committed notebooks again and normalise them
 	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb
+
+assignments: environment ## execute the assignments with their solutions, write the student versions
+	@$(PYTHON) scripts/normalise_notebooks.py assignments/source/*/*.ipynb
+	$(PYTHON) -m llm.classroom release
+
+# What a teacher does; options in ARGS, as in: make release ARGS="attention --variant 2 --to spring"
+release: environment ## write student versions
+preflight: environment ## put what was handed in back into the notebooks that were given out
+grade: environment ## run what was handed in, under limits
+report: environment ## grades, a page for each student, a page for the class
+release preflight grade report:
+	@$(PYTHON) -m llm.classroom $@ $(ARGS)
 
 claims: environment ## run the chapters again and compare every figure of the page of claims
 	@$(PYTHON) scripts/claims.py

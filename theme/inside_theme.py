@@ -210,22 +210,28 @@ def _is_mathjax(script) -> bool:
 
 
 def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
-    """Where the notebook of a page runs and where it can be had; only notebooks have these."""
+    """Where the notebook of a page runs, where it can be had, and the assignment on it."""
     if not source.endswith(".ipynb"):
         return []
     options = app.config.html_theme_options
-    path = Path(source).relative_to(app.confdir).as_posix()
     repository = options["repository_url"].removeprefix("https://github.com/")
     colab = f"{options['launch_buttons']['colab_url']}/github/{repository}/blob"
-    copied = context["pathto"](f"_sources/{context['sourcename']}", True)
-    return [
+    folder = Path(app.confdir)
+    name = Path(source).stem
+    released = folder / "assignments" / "release" / name / f"{name}.ipynb"
+    opened = {"launch": ("Open in Colab", Path(source)), "pencil": ("Assignment", released)}
+    links = [
         {
-            "url": f"{colab}/{options['repository_branch']}/{path}",
-            "text": "Open in Colab",
-            "icon": "launch",
-        },
-        {"url": copied, "text": "Download notebook", "icon": "download", "download": True},
+            "url": f"{colab}/{options['repository_branch']}/{path.relative_to(folder).as_posix()}",
+            "text": text,
+            "icon": icon,
+        }
+        for icon, (text, path) in opened.items()
+        if path.exists()
     ]
+    copied = context["pathto"](f"_sources/{context['sourcename']}", True)
+    download = {"url": copied, "text": "Download notebook", "icon": "download", "download": True}
+    return [links[0], download, *links[1:]]
 
 
 def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:

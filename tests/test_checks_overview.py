@@ -1,0 +1,174 @@
+"""Each catalogued bug gets its name and no other; right solutions pass however they are written."""
+
+from collections import Counter, defaultdict
+from functools import partial
+from itertools import accumulate
+from math import exp, log, log2
+
+import pytest
+import torch
+
+from llm import checks
+from llm.checks import CheckFailed
+from llm.checks import overview_bugs as known
+
+SEEDS = range(20)
+add_one = partial(checks.check_count_chances, add_one=True)
+mark = partial(checks.check_to_ids, unknown="mark")
+bits = partial(checks.check_mean_surprise, unit="bits")
+CATALOGUES = {
+    checks.check_count_chances: known.COUNT_BUGS,
+    add_one: known.ADD_ONE_BUGS,
+    checks.check_to_ids: known.IDS_BUGS,
+    mark: known.MARK_BUGS,
+    checks.check_run_parts: known.RUN_BUGS,
+    checks.check_newest_chances: known.NEWEST_BUGS,
+    checks.check_choose: known.CHOOSE_BUGS,
+    checks.check_continue_text: known.CONTINUE_BUGS,
+    checks.check_changed_rows: known.CHANGED_BUGS,
+    checks.check_mean_surprise: known.NATS_BUGS,
+    bits: known.BITS_BUGS,
+}
+PLANTED = [
+    (check, sentence, bug)
+    for check, catalogue in CATALOGUES.items()
+    for sentence, bug in catalogue.items()
+]
+
+
+@pytest.mark.parametrize("check, sentence, bug", PLANTED, ids=[s[:40] for _, s, _ in PLANTED])
+def test_each_bug_gets_its_name_and_no_other(check, sentence, bug):
+    for seed in SEEDS:
+        with pytest.raises(CheckFailed) as caught:
+            check(bug, seed=seed)
+        assert [s for s in CATALOGUES[check] if s in str(caught.value)] == [sentence]
+
+
+def test_the_catalogue_is_large():
+    assert len(PLANTED) >= 90
+    assert all(len(sentence) < 100 and sentence.endswith(".") for _, sentence, _ in PLANTED)
+
+
+# Solutions as a learner may write them, apart from the references of the checks
+
+
+def chances_by_zip(texts, n):
+    follow = defaultdict(list)
+    for text in texts:
+        for *before, word in zip(*[text[i:] for i in range(n + 1)], strict=False):
+            follow[tuple(before)].append(word)
+    return {
+        before: {word: found.count(word) / len(found) for word in set(found)}
+        for before, found in follow.items()
+    }
+
+
+def chances_with_one_more(texts, n):
+    words = {word for text in texts for word in text}
+    table = {}
+    for text in texts:
+        for i in range(len(text) - n):
+            row = table.setdefault((*text[i : i + n],), Counter(words))
+            row[text[i + n]] += 1
+    return {
+        key: {word: count / row.total() for word, count in row.items()}
+        for key, row in table.items()
+    }
+
+
+def ids_or_error(words, vocabulary):
+    places = {word: place for place, word in enumerate(vocabulary)}
+    unknown = set(words) - set(places)
+    if unknown:
+        raise ValueError(f"unknown: {unknown}")
+    return [places[word] for word in words]
+
+
+def ids_or_mark(words, vocabulary):
+    places = {word: place for place, word in enumerate(vocabulary)}
+    return [places.get(word, places["<unk>"]) for word in words]
+
+
+def run_by_blocks(model, ids):
+    x = model.embeddings.token(ids) + model.embeddings.position.weight[: ids.shape[1]]
+    for block in model.blocks:
+        x = block(x)
+    return model.lm_head(model.final_norm(x))
+
+
+def newest_by_hand(logits):
+    scores = logits[:, -1] - logits[:, -1].amax(-1, keepdim=True)
+    return scores.exp() / scores.exp().sum(-1, keepdim=True)
+
+
+def choose_by_bisecting(chances, die):
+    return sum(total <= die for total in accumulate(chances))
+
+
+def continue_by_loop(chances_after, ids, dice):
+    text = ids.copy()
+    for die in dice:
+        text.append(choose_by_bisecting(chances_after(text.copy()), die))
+    return text
+
+
+def rows_by_tensors(model, ids, place, token):
+    other = ids.copy()
+    other[place] = token
+    old, new = (torch.tensor(model(x), dtype=torch.float64) for x in (ids, other))
+    return ((old - new).abs() > 1e-6).any(1).nonzero()[:, 0].tolist()
+
+
+SOLUTIONS = [
+    (checks.check_count_chances, chances_by_zip),
+    (add_one, chances_with_one_more),
+    (checks.check_to_ids, ids_or_error),
+    (mark, ids_or_mark),
+    (checks.check_run_parts, run_by_blocks),
+    (checks.check_run_parts, known.run_parts),
+    (checks.check_newest_chances, newest_by_hand),
+    (checks.check_choose, choose_by_bisecting),
+    (checks.check_continue_text, continue_by_loop),
+    (checks.check_changed_rows, rows_by_tensors),
+    (checks.check_mean_surprise, lambda chances: log(1) - sum(map(log, chances)) / len(chances)),
+    (bits, lambda chances: sum(-log2(chance) for chance in chances) / len(chances)),
+]
+
+
+@pytest.mark.parametrize("check, solution", SOLUTIONS)
+def test_right_solutions_pass(check, solution):
+    for seed in SEEDS:
+        assert check(solution, seed=seed).cases >= 2
+    name = getattr(check, "func", check).__name__.removeprefix("check_")
+    assert repr(check(solution)).startswith(f"✓ {name} is correct")
+
+
+FOREIGN = [
+    (checks.check_count_chances, lambda texts, n: {}),
+    (checks.check_to_ids, lambda words, vocabulary: [3] * len(words)),
+    (checks.check_run_parts, lambda model, ids: 2 * known.run_parts(model, ids)),
+    (checks.check_newest_chances, lambda logits: logits[:, -1].sigmoid()),
+    (checks.check_choose, lambda chances, die: 2),
+    (checks.check_continue_text, lambda chances_after, ids, dice: [*ids, *[1 for _ in dice]]),
+    (checks.check_changed_rows, lambda model, ids, place, token: []),
+    (checks.check_mean_surprise, lambda chances: exp(-chances[0])),
+]
+
+
+@pytest.mark.parametrize("check, wrong", FOREIGN)
+def test_a_wrong_answer_outside_the_catalogue_is_refused(check, wrong):
+    for seed in SEEDS:
+        with pytest.raises(CheckFailed, match="should be") as caught:
+            check(wrong, seed=seed)
+        assert not [s for s in CATALOGUES[check] if s in str(caught.value)]
+
+
+def test_an_unknown_convention_is_refused():
+    with pytest.raises(ValueError, match="write error or mark"):
+        checks.check_to_ids(ids_or_mark, unknown="ignore")
+    with pytest.raises(ValueError, match="write nats or bits"):
+        checks.check_mean_surprise(log, unit="digits")
+    with pytest.raises(CheckFailed, match="pass the function itself"):
+        checks.check_choose(3)
+    with pytest.raises(CheckFailed, match="is the return missing"):
+        checks.check_continue_text(lambda chances_after, ids, dice: None)
