@@ -264,7 +264,7 @@ def tune(
         value.backward()
         if step:
             one.step()
-        losses.append(float(seen(value, loss(model(inputs), *rest))))
+        losses.append(seen(value, loss(model(inputs), *rest)).item())
     return losses
 
 
