@@ -1,6 +1,6 @@
 """Each catalogued bug gets its name and no other; right solutions pass however they are written."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import partial
 from itertools import accumulate
 from math import exp, log, log2
@@ -13,12 +13,12 @@ from llm.checks import CheckFailed
 from llm.checks import overview_bugs as known
 
 SEEDS = range(20)
-add_one = partial(checks.check_count_chances, add_one=True)
+begin = partial(checks.check_count_chances, begin=True)
 mark = partial(checks.check_to_ids, unknown="mark")
 bits = partial(checks.check_mean_surprise, unit="bits")
 CATALOGUES = {
     checks.check_count_chances: known.COUNT_BUGS,
-    add_one: known.ADD_ONE_BUGS,
+    begin: known.BEGIN_BUGS,
     checks.check_to_ids: known.IDS_BUGS,
     mark: known.MARK_BUGS,
     checks.check_run_parts: known.RUN_BUGS,
@@ -63,17 +63,8 @@ def chances_by_zip(texts, n):
     }
 
 
-def chances_with_one_more(texts, n):
-    words = {word for text in texts for word in text}
-    table = {}
-    for text in texts:
-        for i in range(len(text) - n):
-            row = table.setdefault((*text[i : i + n],), Counter(words))
-            row[text[i + n]] += 1
-    return {
-        key: {word: count / row.total() for word, count in row.items()}
-        for key, row in table.items()
-    }
+def chances_from_begin(texts, n):
+    return chances_by_zip([["<begin>"] * n + text for text in texts], n)
 
 
 def ids_or_error(words, vocabulary):
@@ -121,7 +112,7 @@ def rows_by_tensors(model, ids, place, token):
 
 SOLUTIONS = [
     (checks.check_count_chances, chances_by_zip),
-    (add_one, chances_with_one_more),
+    (begin, chances_from_begin),
     (checks.check_to_ids, ids_or_error),
     (mark, ids_or_mark),
     (checks.check_run_parts, run_by_blocks),

@@ -84,25 +84,23 @@ class Part(nn.Module):
 
 
 def check_count_chances(
-    count_chances: Callable[[known.Texts, int], known.Table], seed: int = 0, add_one: bool = False
+    count_chances: Callable[[known.Texts, int], known.Table], seed: int = 0, begin: bool = False
 ) -> Passed:
     """Check ``count_chances(texts, n)`` on short texts, for one word before and for two.
 
-    With ``add_one`` every word of all texts gets one count more in every row.
+    With ``begin``, n marks ``<begin>`` stand before each text, so that its first words count too.
     """
     random, cases = Random(seed), []
     for n in (1, 2, 2):
         texts = [[random.choice(WORDS[: n + 2]) for _ in range(9)] for _ in range(2)]
         texts[0][:2], texts[1][-2:] = WORDS[:2], WORDS[-2:]
         cases.append((texts, n))
-    bugs = known.ADD_ONE_BUGS if add_one else known.COUNT_BUGS
-    reference = known.count_chances
-    if add_one:
-        reference = _named(partial(known.count_chances, extra=1), known.count_chances)
+    bugs = known.BEGIN_BUGS if begin else known.COUNT_BUGS
+    right = _named(known.count_from_begin if begin else known.count_chances, known.count_chances)
     return check_function(
-        _rounded(count_chances, reference),
-        _rounded(reference, reference),
-        {sentence: _rounded(bug, reference) for sentence, bug in bugs.items()},
+        _rounded(count_chances, right),
+        _rounded(right, right),
+        {sentence: _rounded(bug, right) for sentence, bug in bugs.items()},
         cases,
     )
 

@@ -36,53 +36,54 @@ Texts = list[list[str]]
 Table = dict[tuple[str, ...], dict[str, float]]
 
 
+BEGIN = "<begin>"
+
+
 def count_chances(
     texts: Texts,
     n: int,
     *,
-    extra=0,
+    marks=0,
     read=lambda texts: texts,
     key=lambda text, i, n: tuple(text[i - n : i]),
     starts=lambda text, n: range(n, len(text)),
     follower=lambda text, i: text[i],
     once=False,
-    total=lambda counts, extra, words, all_counts: sum(counts.values()) + extra * len(words),
+    total=lambda found, counts: sum(found.values()),
 ) -> Table:
-    texts = read(texts)
-    words = sorted({word for text in texts for word in text})
     counts: dict[tuple[str, ...], Counter] = {}
-    for text in texts:
+    for text in read(texts):
+        text = [BEGIN] * (n if marks is None else marks) + text
         for i in starts(text, n):
             found = counts.setdefault(key(text, i, n), Counter())
             word = follower(text, i)
             found[word] = 1 if once else found[word] + 1
     return {
-        before: {
-            word: (found[word] + extra) / total(found, extra, words, counts)
-            for word in (words if extra else found)
-        }
+        before: {word: count / total(found, counts) for word, count in found.items()}
         for before, found in counts.items()
     }
 
 
-def _of_all(counts: Counter, extra: int, words: list[str], all_counts: dict) -> int:
-    return sum(sum(found.values()) for found in all_counts.values())
+def count_from_begin(texts: Texts, n: int) -> Table:
+    return count_chances(texts, n, marks=None)
 
 
-def _count_bugs(extra: int) -> dict[str, Callable]:
-    """The bugs of the plain table, or of the one in which every word gets one count more."""
-    changed = partial(partial, count_chances, extra=extra)
-    other = (
-        "every word gets one count more; here a word that never followed is left out."
-        if extra == 0
-        else "a word that never followed has no chance; give every word one count more."
-    )
-    bugs = {
+def _of_all(found: Counter, counts: dict) -> int:
+    return sum(sum(row.values()) for row in counts.values())
+
+
+def _count_bugs(marks: int | None) -> dict[str, Callable]:
+    """The bugs of the plain table, or of the one whose texts have marks before them."""
+    changed = partial(partial, count_chances, marks=marks)
+    return {
         "these are counts; divide each by the sum of its row.": changed(
-            total=lambda counts, extra, words, all_counts: 1
+            total=lambda found, counts: 1
         ),
         "each count is divided by all counts; divide by the sum of its own row.": changed(
             total=_of_all
+        ),
+        "each count is divided by how many words its row has; divide by its sum.": changed(
+            total=lambda found, counts: len(found)
         ),
         "the words before are in reverse order; keep the order of the text.": changed(
             key=lambda text, i, n: tuple(text[i - n : i][::-1])
@@ -99,23 +100,25 @@ def _count_bugs(extra: int) -> dict[str, Callable]:
         "the last word of each text is not counted.": changed(
             starts=lambda text, n: range(n, len(text) - 1)
         ),
-        "the first key of each text is left out.": changed(
+        "the first row of each text is left out.": changed(
             starts=lambda text, n: range(n + 1, len(text))
         ),
         "a word counts once, however often it followed; count every time.": changed(once=True),
-        "the word before is counted; what follows the key is asked.": changed(
+        "the last word of the key is counted; count the one after it.": changed(
             follower=lambda text, i: text[i - 1]
         ),
-        other: partial(count_chances, extra=1 - extra),
     }
-    if extra:
-        bugs["the sum of a row leaves out the extra counts; its chances add up to more than 1."] = (
-            changed(total=lambda counts, extra, words, all_counts: sum(counts.values()))
-        )
-    return bugs
 
 
-COUNT_BUGS, ADD_ONE_BUGS = _count_bugs(0), _count_bugs(1)
+COUNT_BUGS = _count_bugs(0) | {
+    "marks are put before each text; here the first row begins with its first word.": (
+        count_from_begin
+    ),
+}
+BEGIN_BUGS = _count_bugs(None) | {
+    "the first words are not predicted; put n marks before each text.": count_chances,
+    "there is one mark before each text; put n there.": partial(count_chances, marks=1),
+}
 
 
 def to_ids(words: list[str], vocabulary: list[str]) -> list[int]:
