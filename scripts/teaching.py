@@ -1,11 +1,11 @@
-"""The tables of chapters/teaching.md that repeat what notebooks say of themselves.
+"""The parts of chapters/teaching.md that repeat what notebooks say of themselves.
 
     python scripts/teaching.py --write    make them from the notebooks' metadata
     python scripts/teaching.py --check    compare, and name the lines that differ
 
-Made whole are the tables of chapters and of assignments. In the plans of a term only the hours are:
-half an hour to read a chapter, one to work on it in class, and what the assignment takes, rounded
-up to half an hour.
+Made whole are the lists of chapters and of assignments: what stands between ``MARK`` and the next
+heading. In the plans of a term only the hours are: half an hour to read a chapter, one to work on
+it in class, and what the assignment takes, rounded up to half an hour.
 """
 
 import math
@@ -19,8 +19,7 @@ import yaml
 from llm.classroom.assignments import Course, choose, points, read, variants
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = "| Chapter | Minutes | Before it | Afterwards a student can |"
-ASSIGNMENTS = "| Assignment | Folder | Minutes | Points | Variants | What one does there |"
+MARK = "<!-- from the metadata of the {}: scripts/teaching.py -->"
 PLAN = re.compile(r"^(\| (?:Day|Week) \| .*\| Hours \|\n\|[-|]*\n)((?:\|.*\n)+)", re.MULTILINE)
 IN_CLASS = 60  # minutes for each chapter, beside those of reading it
 
@@ -32,22 +31,27 @@ def chapter_names(root: Path) -> list[str]:
     return [name for name in names if (root / f"chapters/{name}.ipynb").exists()]
 
 
-def chapter_row(root: Path, name: str) -> str:
+def chapter_entry(root: Path, name: str) -> str:
     """What a chapter says of itself."""
     notebook = read(root / f"chapters/{name}.ipynb")
     chapter = notebook.metadata.chapter
     title = re.match(r"# (.*)", notebook.cells[0].source)[1]
     needed = "; ".join(chapter.get("prerequisites", [])) or "nothing"
-    goals = "; ".join(chapter.objectives)
-    return f"| [{title}]({name}.ipynb) | {chapter.minutes} | {needed} | {goals} |"
+    facts = f"{chapter.minutes} minutes. Before it: {needed}."
+    return entry(f"[{title}]({name}.ipynb)", facts, chapter.objectives)
 
 
-def assignment_row(course: Course, name: str) -> str:
+def assignment_entry(course: Course, name: str) -> str:
     """What an assignment says of itself."""
     notebook = read(course.source(name))
     told, total = notebook.metadata.assignment, points(choose(notebook, 0))
-    facts = f"`{name}` | {told.minutes} | {total} | {variants(notebook)}"
-    return f"| {told.title} | {facts} | {'; '.join(told.objectives)} |"
+    facts = f"{told.minutes} minutes, {total} points, {variants(notebook)} variants."
+    return entry(f"{told.title} (`{name}`)", facts, told.objectives)
+
+
+def entry(title: str, facts: str, objectives: list[str]) -> str:
+    """A term with its facts and a list."""
+    return f"{title}\n: {facts}\n" + "".join([f"  - {goal}\n" for goal in objectives])
 
 
 def hours(root: Path, row: str) -> str:
@@ -64,24 +68,24 @@ def planned(root: Path, match: re.Match) -> str:
     """A plan with its hours worked out."""
     rows = []
     for row in match[2].splitlines():
-        cells = row.rstrip(" |").split(" | ")
-        rows.append(" | ".join([*cells[:3], hours(root, row)]) + " |\n")
+        cells = [cell.strip() for cell in row.split("|")[1:4]] + [hours(root, row)]
+        rows.append("".join([f"| {cell} " if cell else "| " for cell in cells]) + "|\n")
     return match[1] + "".join(rows)
 
 
 def made(root: Path, text: str) -> str:
-    """The page with its tables as the notebooks have them; ``ValueError`` if one is missing."""
+    """The page as the notebooks have it; ``ValueError`` if it has no place for a list."""
     names, course = chapter_names(root), Course(root / "assignments")
-    tables = {
-        CHAPTERS: [chapter_row(root, name) for name in names],
-        ASSIGNMENTS: [assignment_row(course, name) for name in names if name in course.names],
+    lists = {
+        "chapters": [chapter_entry(root, name) for name in names],
+        "assignments": [assignment_entry(course, name) for name in names if name in course.names],
     }
-    for head, rows in tables.items():
-        match = re.search(rf"^{re.escape(head)}\n(\|[-|]*\n)(?:\|.*\n)*", text, re.MULTILINE)
-        if match is None:
-            raise ValueError(f"teaching.md has no table that begins with {head}")
-        new = f"{head}\n{match[1]}" + "".join([f"{row}\n" for row in rows])
-        text = text[: match.start()] + new + text[match.end() :]
+    for what, entries in lists.items():
+        before, mark, rest = text.partition(MARK.format(what))
+        if not mark:
+            raise ValueError(f"teaching.md has no line {MARK.format(what)}")
+        after = rest[rest.index("\n## ") :]
+        text = f"{before}{mark}\n\n" + "\n".join(entries) + after
     return PLAN.sub(lambda match: planned(root, match), text)
 
 
@@ -93,7 +97,7 @@ def check(root: Path = ROOT) -> list[str]:
 
 
 def write(root: Path = ROOT) -> list[str]:
-    """Put the tables into the page; there is no fault left then."""
+    """Put all of it into the page; there is no fault left then."""
     path = root / "chapters/teaching.md"
     path.write_text(made(root, path.read_text(encoding="utf-8")), encoding="utf-8")
     return []
@@ -103,7 +107,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["--check"], ["--write"]):
         raise SystemExit(__doc__)
     faults = check() if arguments == ["--check"] else write()
-    print("\n".join(faults) or "the teacher's tables agree with the notebooks")
+    print("\n".join(faults) or "the teacher's guide agrees with the notebooks")
     return int(bool(faults))
 
 
