@@ -11,7 +11,9 @@ from tools import ROOT, network_faults, unanswered_views, visit
 pytestmark = pytest.mark.browser
 
 GUIDE = (ROOT / "chapters/teaching.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"\| `views/([\w-]+)\.html` \| `([\w-]+)`: (.+) \|$", GUIDE, re.MULTILINE)
+ROWS = re.findall(
+    r'"\.\./views/([\w-]+)\.html">.*?</a> \| `([\w-]+)`: (.+) \|$', GUIDE, re.MULTILINE
+)
 COPY = """Object.defineProperty(navigator, "clipboard",
     { value: { writeText: (text) => ((window.copied = text), Promise.resolve()) } })"""
 
