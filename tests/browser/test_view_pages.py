@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 GUIDE = (ROOT / "chapters/teaching.md").read_text(encoding="utf-8")
 ROWS = re.findall(
-    r'"\.\./views/([\w-]+)\.html">.*?</a> \| `([\w-]+)`: (.+) \|$', GUIDE, re.MULTILINE
+    r'"\.\./views/([\w-]+)\.html">.*?</a> \| `\1` \| `([\w-]+)`: (.+) \|$', GUIDE, re.MULTILINE
 )
 COPY = """Object.defineProperty(navigator, "clipboard",
     { value: { writeText: (text) => ((window.copied = text), Promise.resolve()) } })"""
