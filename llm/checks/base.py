@@ -31,6 +31,7 @@ from typing import Any
 import torch
 
 _allclose = torch.allclose
+MOST_NUMBERS = 12  # of a tensor that is shown
 Catalogue = Mapping[str, Callable]  # a sentence about a bug -> a function that has it
 
 
@@ -123,7 +124,9 @@ def same(right: Any, given: Any, tolerance: float = 1e-5) -> bool:
 
 
 def shown(value: Any, longest: int = 90) -> str:
-    """``repr(value)``, cut in the middle if it is long."""
+    """``repr(value)``, cut in the middle if it is long; of a large tensor its shape."""
+    if isinstance(value, torch.Tensor) and value.numel() > MOST_NUMBERS:
+        return f"a tensor {tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
 

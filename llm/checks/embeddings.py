@@ -27,54 +27,67 @@ _isclose, _float32 = torch.isclose, torch.float32
 
 def check_one_hot(one_hot: Callable[[Tensor, int], Tensor], seed: int = 0) -> Passed:
     """Check ``one_hot(torch.tensor([[2, 0]]), 3)``, which is ``[[[0, 0, 1], [1, 0, 0]]]``."""
-    cases = [(_ids(sizes, seed + i), sizes[2]) for i, sizes in enumerate(_sizes(seed))]
-    return _check(one_hot, known.one_hot, known.ONE_HOT_BUGS, cases)
+    cases = [(draw_ids(sizes, seed + i), sizes[2]) for i, sizes in enumerate(sizes_of(seed))]
+    return check_tensors(one_hot, known.one_hot, known.ONE_HOT_BUGS, cases)
 
 
 def check_cosines(cosines: Callable[[Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
     """Check ``cosines(x, table)``; for ``x = (3, 4)`` and the row ``(4, 3)`` it is 0.96."""
     cases = []
-    for i, (_, _, V, C) in enumerate(_sizes(seed)):
-        generator = torch.Generator().manual_seed(seed + i)
+    for i, (_, _, V, C) in enumerate(sizes_of(seed)):
+        generator = generator_of(seed + i)
         lengths = 1 + 3 * torch.rand(V, 1, generator=generator)
         table = lengths * torch.randn(V, C, generator=generator)
         cases.append((3 * torch.randn(C, generator=generator), table))
-    return _check(cosines, known.cosines, known.COSINE_BUGS, cases)
+    return check_tensors(cosines, known.cosines, known.COSINE_BUGS, cases)
 
 
-def check_embedding(embedding: Callable[[Tensor, Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
+def check_embedding(
+    embedding: Callable[[Tensor, Tensor, Tensor], Tensor], seed: int = 0, scale: bool = True
+) -> Passed:
     """Check ``embedding(token_ids, table, positions)`` for sizes that all differ.
 
-    The table of positions is longer than the text, as it is in a model.
+    The table of positions is longer than the text, as it is in a model. Without ``scale`` the token
+    rows are not multiplied by √d_model.
     """
     cases = []
-    for i, sizes in enumerate(_sizes(seed)):
+    for i, sizes in enumerate(sizes_of(seed)):
         _, T, V, C = sizes
-        generator = torch.Generator().manual_seed(seed + i)
+        generator = generator_of(seed + i)
         tables = [torch.randn(rows, C, generator=generator) for rows in (V, T + 2)]
-        cases.append((_ids(sizes, seed + i), *tables))
-    return _check(embedding, known.embedding, known.EMBEDDING_BUGS, cases)
+        cases.append((draw_ids(sizes, seed + i), *tables))
+    if scale:
+        return check_tensors(embedding, known.embedding, known.EMBEDDING_BUGS, cases)
+    return check_tensors(embedding, known.unscaled, known.UNSCALED_BUGS, cases)
 
 
 def check_sinusoidal(sinusoidal: Callable[[int, int], Tensor], seed: int = 0) -> Passed:
     """Check ``sinusoidal(2, 4)``, whose rows are 0, 1, 0, 1 and .8415, .5403, .0100, 1.0000."""
     random = Random(seed)
     cases = [(2, 4)] + [(random.randint(3, 9), d_model) for d_model in (6, 8, 14)]
-    return _check(sinusoidal, known.sinusoidal, known.SINUSOIDAL_BUGS, cases)
+    return check_tensors(sinusoidal, known.sinusoidal, known.SINUSOIDAL_BUGS, cases)
 
 
-def _sizes(seed: int) -> list[tuple[int, int, int, int]]:
+def sizes_of(seed: int) -> list[tuple[int, int, int, int]]:
     """B, T, V and C, four times: all different, so that no two can be confused."""
     random = Random(seed)
     return [(B, *random.sample(range(5, 12), 3)) for B in (2, 3, 4, 2)]
 
 
-def _ids(sizes: tuple[int, ...], seed: int) -> Tensor:
+def generator_of(seed: int) -> torch.Generator:
+    """A source of random numbers of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def draw_ids(sizes: tuple[int, ...], seed: int) -> Tensor:
+    """Ids below V, of shape (B, T)."""
     B, T, V, *_ = sizes
-    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(V, (B, T), generator=generator_of(seed))
 
 
-def _check(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:
+def check_tensors(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:
+    """`check_function` for functions of tensors: it tells the first number that is wrong."""
+
     def seen(other: Callable) -> Callable:
         return _seen(other, reference)
 

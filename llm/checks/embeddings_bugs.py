@@ -4,7 +4,7 @@ The right ones are `one_hot`, `cosines`, `embedding` and `sinusoidal`; the dicti
 hold the bugs: a sentence, and a function that has the bug, which is mostly one changed argument.
 """
 
-from functools import partial
+from functools import partial, wraps
 from math import pi, sqrt
 
 import torch
@@ -184,6 +184,18 @@ EMBEDDING_BUGS = {
     "the answer is (T, B, C); the batch comes first.": partial(
         embedding, mix=lambda tokens, places: (tokens + places).transpose(0, 1)
     ),
+}
+
+unscaled = wraps(embedding)(partial(embedding, factor=lambda table: 1.0))
+UNSCALED_BUGS = {
+    "the token rows are multiplied by √d_model; add them as they are.": embedding,
+    "the sum is multiplied by √d_model; add the rows as they are.": partial(
+        embedding, mix=lambda tokens, places: tokens + places * sqrt(tokens.shape[-1])
+    ),
+} | {
+    sentence: partial(bug, factor=lambda table: 1.0)
+    for sentence, bug in EMBEDDING_BUGS.items()
+    if "√" not in sentence and "root" not in sentence
 }
 
 
