@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTHS = (1280, 360)
 MODES = ("light", "dark")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-FOLDERS = (".", "chapters", "_shared")
+FOLDERS = (".", "chapters", "slides", "_shared")
 
 
 def pages_of(site: Path) -> list[Path]:
