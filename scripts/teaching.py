@@ -55,12 +55,17 @@ def entry(title: str, facts: str, objectives: list[str]) -> str:
 
 
 def hours(root: Path, row: str) -> str:
-    """The hours of a row of a plan, from the chapters and assignments that it names."""
-    minutes = 0
+    """The hours of a row of a plan, from the chapters and assignments that it names.
+
+    They stay as they are while an assignment of the row is not there.
+    """
+    course, minutes = Course(root / "assignments"), 0
+    if set(re.findall(r"`(\w+)`", row)) - set(course.names):
+        return row.split("|")[4].strip()
     for name in re.findall(r"\((\w+)\.ipynb\)", row):
         minutes += read(root / f"chapters/{name}.ipynb").metadata.chapter.minutes + IN_CLASS
     for name in re.findall(r"`(\w+)`", row):
-        minutes += read(Course(root / "assignments").source(name)).metadata.assignment.minutes
+        minutes += read(course.source(name)).metadata.assignment.minutes
     return f"{math.ceil(minutes / 30) / 2:g}"
 
 

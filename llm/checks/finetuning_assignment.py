@@ -195,7 +195,7 @@ def check_start(start: Callable[..., tuple], seed: int = 0, zero: str = "up") ->
     for n_in, n_out, rank in ((5, 3, 2), (7, 4, 3), (6, 8, 2)):
         draw = random.randrange(10**6)
         cases.append((Call(f"{n_in}, {n_out}, {rank}, generator", draw, (n_in, n_out, rank)),))
-    bugs = {sentence: _started(bug) for sentence, bug in layers.start_bugs(zero).items()}
+    bugs = {sentence: _started(bug) for sentence, bug in layers.START_BUGS[zero].items()}
     right = partial(layers.start, zero=zero)
     return check_function(_started(start), _started(right), bugs, cases)
 
@@ -244,14 +244,14 @@ def check_adapt(adapt: Callable[..., Tensor], seed: int = 0, scale: str = "rank"
     """Check ``adapt(x, weight, down, up, alpha)``, with a square weight so that all fits."""
     cases = _adapters(seed, ("x", "weight", "down", "up", "alpha"))
     reference = _called("adapt")(partial(layers.adapt, scale=layers.SCALES[scale]))
-    return check_tensors(adapt, reference, layers.adapt_bugs(scale), cases)
+    return check_tensors(adapt, reference, layers.ADAPT_BUGS[scale], cases)
 
 
 def check_fold(fold: Callable[..., Tensor], seed: int = 0, scale: str = "rank") -> Passed:
     """Check ``fold(weight, down, up, alpha)``, with a square weight so that all fits."""
     cases = _adapters(seed, ("weight", "down", "up", "alpha"))
     reference = _called("fold")(partial(layers.fold, scale=layers.SCALES[scale]))
-    return check_tensors(fold, reference, layers.fold_bugs(scale), cases)
+    return check_tensors(fold, reference, layers.FOLD_BUGS[scale], cases)
 
 
 def check_room(room: Callable[..., Tensor], seed: int = 0) -> Passed:

@@ -90,7 +90,7 @@ def start(
     return tuple(factors)
 
 
-def start_bugs(zero: str) -> dict[str, Callable]:
+def _start_bugs(zero: str) -> dict[str, Callable]:
     """The catalogue where the factor called ``zero`` starts at 0."""
     other = {"up": "down", "down": "up"}[zero]
     wrong = partial(partial, start, zero=zero)
@@ -114,6 +114,7 @@ def start_bugs(zero: str) -> dict[str, Callable]:
     }
 
 
+START_BUGS = {zero: _start_bugs(zero) for zero in ("up", "down")}
 SCALES = {
     "rank": lambda alpha, rank: alpha / rank,
     "root": lambda alpha, rank: alpha / rank**0.5,
@@ -162,7 +163,7 @@ def _scale_bugs(right: str, counts: str) -> dict[str, Callable]:
     }
 
 
-def adapt_bugs(right: str) -> dict[str, Callable]:
+def _adapt_bugs(right: str) -> dict[str, Callable]:
     """The catalogue where the scale is ``SCALES[right]``."""
     wrong = partial(partial, adapt, scale=SCALES[right])
     scales = _scale_bugs(right, "the product of the factors counts")
@@ -187,7 +188,7 @@ def adapt_bugs(right: str) -> dict[str, Callable]:
     }
 
 
-def fold_bugs(right: str) -> dict[str, Callable]:
+def _fold_bugs(right: str) -> dict[str, Callable]:
     """The catalogue of merging where the scale is ``SCALES[right]``."""
     wrong = partial(partial, fold, scale=SCALES[right])
     scales = _scale_bugs(right, "in the layer the product counts")
@@ -201,6 +202,10 @@ def fold_bugs(right: str) -> dict[str, Callable]:
         "the product is taken away; add it.": wrong(join=lambda old, new: old - new),
         "the product counts twice.": wrong(join=lambda old, new: old + 2 * new),
     }
+
+
+ADAPT_BUGS = {scale: _adapt_bugs(scale) for scale in SCALES}
+FOLD_BUGS = {scale: _fold_bugs(scale) for scale in SCALES}
 
 
 def room(
