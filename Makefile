@@ -34,7 +34,7 @@ serve: environment ## serve the built site at http://127.0.0.1:8000
 lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
-lint: environment ## ruff, line budgets, the rules for chapters, prose and claims, the repository's address
+lint: environment ## ruff, line budgets, the rules for chapters, prose, claims and tables, the address
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PYTHON) scripts/check_budget.py
@@ -42,6 +42,7 @@ lint: environment ## ruff, line budgets, the rules for chapters, prose and claim
 	$(PYTHON) scripts/check_assignments.py
 	$(PYTHON) scripts/check_prose.py
 	$(PYTHON) scripts/claims.py --check
+	$(PYTHON) scripts/teaching.py --check
 	$(PYTHON) scripts/coverage_table.py --check
 	$(PYTHON) scripts/repository.py --check
 

@@ -19,6 +19,7 @@ import inside_slides as slides
 from docutils import nodes
 from inside_images import inline_diagrams
 from inside_reference import resolve_short_name
+from inside_views import put_view_pages
 from sphinx.application import Sphinx
 
 THEME = Path(__file__).parent / "inside"
@@ -57,6 +58,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", fill_in_page)
     app.connect("html-collect-pages", slides.collect_slides)
     app.connect("build-finished", finish_site)
+    app.connect("build-finished", put_view_pages, priority=900)
     ours = int(source_digest(Path(__file__).parent)[:8], 16)  # another number: all is read again
     safe = {"parallel_read_safe": True, "parallel_write_safe": True}
     return {"version": "1", "env_version": ours, **safe}
