@@ -35,15 +35,7 @@ lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
 lint: environment ## ruff, line budgets, the rules for chapters, prose and claims, the repository's address
-	@.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	$(PYTHON) scripts/check_budget.py
-	$(PYTHON) scripts/check_chapters.py
-	$(PYTHON) scripts/check_assignments.py
-	$(PYTHON) scripts/check_prose.py
-	$(PYTHON) scripts/claims.py --check
-	$(PYTHON) scripts/coverage_table.py --check
-	$(PYTHON) scripts/repository.py --check
+	@$(PYTHON) scripts/lint.py
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
 	@$(BUILD) -q & build=$$!
