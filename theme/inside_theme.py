@@ -11,10 +11,12 @@ import hashlib
 import html
 import importlib.util
 import os
+import re
 import shutil
 from pathlib import Path
 
 import inside_chapters as chapters
+import inside_public as public
 import inside_slides as slides
 from docutils import nodes
 from inside_images import inline_diagrams
@@ -42,6 +44,7 @@ def setup(app: Sphinx) -> dict:
     app.add_js_file("page.js", loading_method="defer")
     app.add_js_file("book.js", loading_method="defer")
     app.add_css_file("palette.css", priority=100)
+    app.connect("config-inited", public.set_address)
     app.connect("config-inited", prepare_folders)
     app.connect("config-inited", forget_results_of_older_source)
     app.connect("env-get-outdated", reread_after_source_edit)
@@ -101,12 +104,14 @@ def copy_mathjax(target: Path) -> None:
 
 
 def finish_site(app: Sphinx, exception: Exception | None) -> None:
-    """Put the views' shared files and a first page that leads to the welcome into the site."""
+    """Put what lies beside the pages into the site, and a first page that leads to the welcome."""
     if exception is not None or app.builder.name != "html":
         return
     site = Path(app.outdir)
     shutil.rmtree(site / "_shared", ignore_errors=True)
     shutil.copytree(shared_folder(app), site / "_shared", ignore=shutil.ignore_patterns(STAMP))
+    public.write_map(app)
+    public.write_notices(app)
     target = f"{app.config.root_doc}.html"
     (site / "index.html").write_text(
         f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{app.config.html_title}'
@@ -174,11 +179,7 @@ def remember_source(app: Sphinx, env) -> None:
 def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Add the description and the notebook's links; leave out myst-nb's style sheet."""
     source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
-    if 'name="description"' not in context.get("metatags", ""):
-        text = html.escape(_description(app, Path(source), doctree), quote=True)
-        context["metatags"] = context.get("metatags", "") + (
-            f'\n<meta name="description" content="{text}">'
-        )
+    context["metatags"] = described(app, pagename, context, doctree)
     # The role that docutils gives to references was taken out of the standard.
     context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
     if "deck" in context:
@@ -190,6 +191,19 @@ def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
     context["css_files"] = [
         css for css in context["css_files"] if "mystnb" not in str(css.filename)
     ]
+
+
+def described(app: Sphinx, pagename: str, context: dict, doctree) -> str:
+    """The page's own meta tags, with a description where they have none, and a card."""
+    tags = context.get("metatags", "")
+    if 'name="description"' not in tags:
+        source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
+        text = html.escape(_description(app, Path(source), doctree), quote=True)
+        tags += f'\n<meta name="description" content="{text}">'
+    description = next(tag for tag in re.findall(r"<meta[^>]*>", tags) if "description" in tag)
+    text = html.unescape(re.search(r'content="([^"]*)"', description)[1])
+    title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title", "")))
+    return f"{tags}\n{public.card(app, pagename, title, text)}"
 
 
 def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document | None) -> dict:
