@@ -13,7 +13,9 @@ The learner writes:
 
 from builtins import (  # noqa: UP029  bound now, as in the other checks
     callable,
+    enumerate,
     isinstance,
+    len,
     list,
     range,
     round,

@@ -13,7 +13,7 @@ The learner writes:
 - ``clipped_step(model, optimizer, inputs, targets, most)``, ``decay_groups(model, decay)``.
 """
 
-from builtins import iter, next, range, tuple  # noqa: UP029  bound now, as in the other checks
+from builtins import enumerate, iter, next, range, tuple  # noqa: UP029  bound now, as in the other checks
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from random import Random

@@ -8,6 +8,7 @@ has a function, or an argument, for each choice.
 from builtins import (  # noqa: UP029  bound now, as in the checks
     dict,
     float,
+    int,
     len,
     list,
     max,
