@@ -13,6 +13,7 @@ from builtins import (  # noqa: UP029  bound now, as in the checks
     list,
     max,
     min,
+    setattr,
     sum,
     zip,
 )
