@@ -175,6 +175,7 @@ SCALE = "attention: the scores are not divided by the square root of head_dim"
 ORDINARY = {
     "right": Case(RIGHT),
     "warns": Case(within("import warnings", "warnings.warn('careful')")),
+    "optimizer": Case(within("import torch", "torch.optim.AdamW([torch.ones(1)], lr=0.1)")),
     "unscaled": Case(changed(attention=UNSCALED), (A,), SCALE),
     "unmasked": Case(
         changed(attention=ATTENTION.replace("scores.masked_fill(~mask, float('-inf'))", "scores")

@@ -139,6 +139,7 @@ class Guard:
 
     def __init__(self):
         import torch
+        import torch._dynamo  # the first optimizer loads it, and it replaces functions of torch
 
         self.torch = torch
         checks = [m for n, m in sys.modules.items() if n.split(".")[0] == "llm"]
