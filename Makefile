@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help environment book serve lab quick test test-all lint notebooks assignments release preflight grade report claims weights screenshots bench clean
+.PHONY: help environment book serve lab quick test test-all lint notebooks assignments release preflight grade report claims weights screenshots bench execute pdf zip clean
 
 PYTHON := .venv/bin/python
 SITE := _build/html
@@ -34,16 +34,8 @@ serve: environment ## serve the built site at http://127.0.0.1:8000
 lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
-lint: environment ## ruff, line budgets, the rules for chapters, prose and claims, the repository's address
-	@.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	$(PYTHON) scripts/check_budget.py
-	$(PYTHON) scripts/check_chapters.py
-	$(PYTHON) scripts/check_assignments.py
-	$(PYTHON) scripts/check_prose.py
-	$(PYTHON) scripts/claims.py --check
-	$(PYTHON) scripts/coverage_table.py --check
-	$(PYTHON) scripts/repository.py --check
+lint: environment ## ruff, line budgets, the rules for chapters, assignments, prose, claims, tables
+	@$(PYTHON) scripts/lint.py
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute
 	@$(BUILD) -q & build=$$!
@@ -53,7 +45,7 @@ quick: lint ## lint, most unit tests, one notebook, one page: under a minute
 
 test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser tests
 	@$(UNIT) -m "not slow and not browser"
-	$(UNIT) $(NBVAL) chapters assignments/source
+	$(MAKE) execute
 	$(BUILD)
 	$(UNIT) -m "browser and not slow"
 
@@ -87,6 +79,12 @@ weights: environment ## train the models of the book, their films and tables aga
 
 screenshots: environment ## every page at desktop and phone width, light and dark
 	@$(PYTHON) scripts/screenshots.py
+
+execute: environment ## run all notebooks and compare what they gave
+	@$(UNIT) $(NBVAL) chapters assignments/source
+
+pdf zip: environment ## the built book on paper, and to take along
+	@$(PYTHON) scripts/paper.py $@
 
 bench: environment ## every figure that depends on the machine, in one table
 	@for script in benchmarks/*.py; do $(PYTHON) $$script; done

@@ -36,14 +36,15 @@ class Figure(matplotlib.figure.Figure):
         return f"<Figure: {self.description}>"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/plain": repr(self), "text/html": self._html(), "image/png": self._png()}
+        return {"text/plain": repr(self), "text/html": self.svg(), "image/png": self._png()}
 
     def _png(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
-    def _html(self) -> str:
+    def svg(self) -> str:
+        """What stands in a page: the picture with its description, in the page's colours."""
         buffer = io.StringIO()
         with figure_style():
             self.savefig(buffer, format="svg", metadata={"Date": None})

@@ -15,7 +15,7 @@ CORE = "config tokenization embeddings attention layer_block output generation m
 BUDGETS = {
     "core (config to training)": 1500,
     "package (without views, checks and classroom)": 4500,
-    "classroom": 1300,
+    "classroom": 1900,
 }
 
 

@@ -19,6 +19,8 @@ FIELDS = {
     "minutes": int,
 }
 CORE_WORDS = (1800, 2500)
+SLIDES = (10, 18)  # of a chapter, its title among them
+SLIDE_WORDS = 110
 
 
 def faults_of(path: Path) -> list[str]:
@@ -31,6 +33,7 @@ def faults_of(path: Path) -> list[str]:
         *_bootstrap_faults(code),
         *_cell_faults([cell for cell in code if not is_bootstrap(cell)]),
         *_length_faults("\n\n".join(prose)),
+        *_slide_faults(notebook.cells),
     ]
 
 
@@ -73,10 +76,45 @@ def _cell_faults(code: list) -> list[str]:
 def _length_faults(prose: str) -> list[str]:
     core = prose.split("\n## Deeper")[0]
     low, high = CORE_WORDS
-    words = len(
-        re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"<[^>]+>|\]\([^)]*\)|\$[^$]*\$", " ", core))
-    )
+    words = _words(core)
     return [] if low <= words <= high else [f"{words} words in the core: {low} to {high}"]
+
+
+def _words(prose: str) -> int:
+    """How many words a reader meets: those of links count, addresses and formulas do not."""
+    prose = re.sub(r"<[^>]+>|\]\([^)]*\)|\$[^$]*\$", " ", prose)
+    return len(re.findall(r"[^\W\d_][\w’'-]*", prose))
+
+
+def _slide_faults(cells: list) -> list[str]:
+    """A talk has a few slides, of a few words each, and ends with what to remember."""
+    slides = _slides(cells)
+    low, high = SLIDES
+    faults = (
+        [] if low <= len(slides) + 1 <= high else [f"{len(slides) + 1} slides: {low} to {high}"]
+    )
+    if not slides or not slides[-1].startswith("## What to remember"):
+        faults.append("its last slide is not what to remember")
+    for slide in slides[:-1]:
+        words = _words(re.sub(r"</summary>.*?</details>|!\[.*?\]\(", " ", slide, flags=re.DOTALL))
+        if words > SLIDE_WORDS:
+            faults.append(f"{words} words on a slide, {SLIDE_WORDS} at most: {slide[:40]!r}")
+        if re.search(r"\n#+ ", slide):
+            faults.append(f"a heading within a slide, not at its beginning: {slide[:40]!r}")
+    return faults
+
+
+def _slides(cells: list) -> list[str]:
+    """The prose of each slide; a cell tagged `slide` begins one, `slide-continued` goes on."""
+    slides: list[str] = []
+    for cell in cells:
+        tags = cell.metadata.get("tags", [])
+        prose = cell.source.strip() if cell.cell_type == "markdown" else ""
+        if "slide" in tags:
+            slides.append(prose)
+        elif "slide-continued" in tags and slides:
+            slides[-1] += f"\n\n{prose}"
+    return slides
 
 
 def main() -> int:

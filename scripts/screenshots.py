@@ -16,7 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTHS = (1280, 360)
 MODES = ("light", "dark")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-FOLDERS = (".", "chapters", "_shared")
+FOLDERS = (".", "chapters", "slides", "_shared")
+
+
+def chromium() -> str | None:
+    """The system's Chromium or Chrome, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def pages_of(site: Path) -> list[Path]:
@@ -68,7 +74,7 @@ def main(site: Path, target: Path) -> None:
     if not pages:
         raise SystemExit(f"no pages in {site}: run `make book` first")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for page in pages:
             name = "-".join(page.relative_to(site).with_suffix("").parts)
             for width in WIDTHS:

@@ -117,7 +117,12 @@ def test_arrows_run_one_way():
 
 FORBIDDEN = re.compile(r"\b(n_embd|block_size|num_heads|hidden_size)\b")
 NAME_MAP = {"config.py", "huggingface.py", "bert_and_t5.py", "notation.md"}
-NAME_MAP |= {"llama.ipynb", "llama_bugs.py"}  # how to read a config.json
+NAME_MAP |= {
+    "llama.ipynb",
+    "llama_bugs.py",
+    "llama_loading.py",
+    "llama_loading_bugs.py",
+}  # how to read a config.json
 TEXTS = [
     path
     for folder in (PACKAGE, ROOT / "chapters")

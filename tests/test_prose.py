@@ -123,12 +123,14 @@ def test_links_lead_to_files_sections_and_views(tmp_path):
         '<a href="#playground?text=a">d</a>\n\n```{code-cell}\nPlayground()\n```\n'
     )
     there.write_text(
-        "# There\n\n## One & `Two`\n\n[a](here.md#there) [b](no.md) [c](#playground?x)"
+        "# There\n\n## One & `Two`\n\n[a](here.md#there) [b](no.md) [c](#playground?x) "
+        "[d](../views/here-playground.html) [e](../views/there-playground.html)"
     )
     pages = {path: read_page(path) for path in (here, there)}
     assert not list(links(pages[here], pages, NAMES))
     faults = list(links(pages[there], pages, NAMES))
-    assert len(faults) == 3 and "there is no no.md" in faults[1]
+    assert len(faults) == 4 and "there is no no.md" in faults[1]
+    assert "views/there-playground.html': no page has such a view" in faults[3]
 
 
 def test_views_of_the_package_are_known_by_class():

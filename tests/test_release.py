@@ -70,6 +70,13 @@ def test_another_course_gets_the_source_of_its_variant(course, tmp_path):
     assert not course.release("small").exists()
 
 
+def test_a_variant_of_a_variant_is_itself(course):
+    third = choose(read(course.source("small")), 3)
+    assert choose(third, 3) == third and third.metadata.assignment.variant == 3
+    with pytest.raises(ValueError, match="variant 2 does not exist"):
+        choose(third, 2)
+
+
 def test_points_and_titles(course):
     source = read(course.source("small"))
     assert points(source) == 5

@@ -2,21 +2,26 @@
 
 It registers the theme in ``theme/inside``, makes the palette's CSS from ``llm.style``, copies the
 needed part of MathJax out of the installed package, notices edits in ``llm/`` and fills in the
-frame of a page. What a chapter looks like stands in ``inside_chapters``, diagrams in
-``inside_images``. Nothing that it adds asks another host for anything.
+frame of a page. What a chapter looks like stands in ``inside_chapters``, slides in
+``inside_slides``, diagrams in ``inside_images``. Nothing that it adds asks another host for
+anything.
 """
 
 import hashlib
 import html
 import importlib.util
 import os
+import re
 import shutil
 from pathlib import Path
 
 import inside_chapters as chapters
+import inside_public as public
+import inside_slides as slides
 from docutils import nodes
 from inside_images import inline_diagrams
 from inside_reference import resolve_short_name
+from inside_views import put_view_pages
 from sphinx.application import Sphinx
 
 THEME = Path(__file__).parent / "inside"
@@ -36,12 +41,15 @@ STAMP = ".llm-source"
 def setup(app: Sphinx) -> dict:
     """Register the theme and connect what follows; the order is that of a build."""
     app.add_html_theme("inside", str(THEME))
+    app.add_js_file("page.js", loading_method="defer")
     app.add_js_file("book.js", loading_method="defer")
     app.add_css_file("palette.css", priority=100)
+    app.connect("config-inited", public.set_address)
     app.connect("config-inited", prepare_folders)
     app.connect("config-inited", forget_results_of_older_source)
     app.connect("env-get-outdated", reread_after_source_edit)
     app.connect("env-updated", remember_source)
+    app.connect("source-read", slides.mark_slides)
     app.add_directive("chapter-list", chapters.ChapterList)
     app.connect("doctree-read", chapters.place_track_marks)
     app.connect("doctree-read", chapters.add_chapter_card)
@@ -51,7 +59,9 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-resolved", inline_diagrams)
     app.connect("missing-reference", resolve_short_name)
     app.connect("html-page-context", fill_in_page)
+    app.connect("html-collect-pages", slides.collect_slides)
     app.connect("build-finished", finish_site)
+    app.connect("build-finished", put_view_pages, priority=900)
     ours = int(source_digest(Path(__file__).parent)[:8], 16)  # another number: all is read again
     safe = {"parallel_read_safe": True, "parallel_write_safe": True}
     return {"version": "1", "env_version": ours, **safe}
@@ -94,12 +104,14 @@ def copy_mathjax(target: Path) -> None:
 
 
 def finish_site(app: Sphinx, exception: Exception | None) -> None:
-    """Put the views' shared files and a first page that leads to the welcome into the site."""
+    """Put what lies beside the pages into the site, and a first page that leads to the welcome."""
     if exception is not None or app.builder.name != "html":
         return
     site = Path(app.outdir)
     shutil.rmtree(site / "_shared", ignore_errors=True)
     shutil.copytree(shared_folder(app), site / "_shared", ignore=shutil.ignore_patterns(STAMP))
+    public.write_map(app)
+    public.write_notices(app)
     target = f"{app.config.root_doc}.html"
     (site / "index.html").write_text(
         f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{app.config.html_title}'
@@ -167,22 +179,31 @@ def remember_source(app: Sphinx, env) -> None:
 def fill_in_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Add the description and the notebook's links; leave out myst-nb's style sheet."""
     source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
-    if 'name="description"' not in context.get("metatags", ""):
-        text = html.escape(_description(app, Path(source), doctree), quote=True)
-        context["metatags"] = context.get("metatags", "") + (
-            f'\n<meta name="description" content="{text}">'
-        )
+    context["metatags"] = described(app, pagename, context, doctree)
     # The role that docutils gives to references was taken out of the standard.
     context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
-    if doctree is None or not any(doctree.findall(_is_math)):
-        # Sphinx loads it on the first page as soon as any chapter has a formula.
-        scripts = context["script_files"]
-        context["script_files"] = [script for script in scripts if not _is_mathjax(script)]
+    if "deck" in context:
+        app.add_css_file("slides.css")  # for this page alone
+        app.add_js_file("slides.js", loading_method="defer")
+    context["script_files"] = scripts_of(context, doctree)
     context |= frame_of(app, pagename, context, doctree)
     context["notebook_links"] = notebook_links(app, source, context)
     context["css_files"] = [
         css for css in context["css_files"] if "mystnb" not in str(css.filename)
     ]
+
+
+def described(app: Sphinx, pagename: str, context: dict, doctree) -> str:
+    """The page's own meta tags, with a description where they have none, and a card."""
+    tags = context.get("metatags", "")
+    if 'name="description"' not in tags:
+        source = app.env.doc2path(pagename) if pagename in app.env.all_docs else ""
+        text = html.escape(_description(app, Path(source), doctree), quote=True)
+        tags += f'\n<meta name="description" content="{text}">'
+    description = next(tag for tag in re.findall(r"<meta[^>]*>", tags) if "description" in tag)
+    text = html.unescape(re.search(r'content="([^"]*)"', description)[1])
+    title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title", "")))
+    return f"{tags}\n{public.card(app, pagename, title, text)}"
 
 
 def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document | None) -> dict:
@@ -200,6 +221,18 @@ def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document 
     return {"questions": questions, "toc": toc, "track_labels": labels, "panel": PANEL}
 
 
+def scripts_of(context: dict, doctree: nodes.document | None) -> list:
+    """The scripts that a page needs: MathJax where a formula is, on slides little else."""
+    scripts = context["script_files"]
+    if "deck" in context:
+        own = ("page.js", "slides.js")
+        return [s for s in scripts if _is_mathjax(s) or str(s.filename).endswith(own)]
+    if doctree is not None and any(doctree.findall(_is_math)):
+        return scripts
+    # Sphinx loads it on the first page as soon as any chapter has a formula.
+    return [script for script in scripts if not _is_mathjax(script)]
+
+
 def _is_math(node: nodes.Node) -> bool:
     return isinstance(node, nodes.math | nodes.math_block)
 
@@ -210,7 +243,7 @@ def _is_mathjax(script) -> bool:
 
 
 def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
-    """Where the notebook of a page runs, where it can be had, and the assignment on it."""
+    """Where a page's notebook runs, its file, the assignment on it, and its slides."""
     if not source.endswith(".ipynb"):
         return []
     options = app.config.html_theme_options
@@ -231,7 +264,7 @@ def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
     ]
     copied = context["pathto"](f"_sources/{context['sourcename']}", True)
     download = {"url": copied, "text": "Download notebook", "icon": "download", "download": True}
-    return [links[0], download, *links[1:]]
+    return [links[0], download, *links[1:], *slides.link_to(Path(source), context["pathto"])]
 
 
 def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:

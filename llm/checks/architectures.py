@@ -20,7 +20,7 @@ from torch import Tensor
 
 from llm.checks import architectures_bugs as known
 from llm.checks.base import Passed
-from llm.checks.layer_block import CASES, Case, _linear, check_tensors
+from llm.checks.layer_block import CASES, Case, check_tensors, draw_linear
 
 _stack = torch.stack
 
@@ -54,7 +54,7 @@ def check_cross_attention(cross_attention: Callable[..., Tensor], seed: int = 0)
         x = torch.randn(B, T, C, generator=generator)
         context = torch.randn(B, S, C, generator=generator)
         sizes = {"q_proj": (D, C), "k_proj": (D, C), "v_proj": (D, C), "out_proj": (C, D)}
-        maps = [_linear(name, generator, *size) for name, size in sizes.items()]
+        maps = [draw_linear(name, generator, *size) for name, size in sizes.items()]
         cases.append(Case(("x", "context", *sizes), (x, context, *maps)))
     return check_tensors(cross_attention, known.cross_attention, known.CROSS_ATTENTION_BUGS, cases)
 

@@ -8,7 +8,7 @@ The learner writes:
 - ``split_heads(x, n_heads)``: ``(B, T, C)`` to ``(B, H, T, D)``, and ``merge_heads(heads)`` back;
 - ``multi_head(x, w_q, w_k, w_v, w_o, n_heads, dropout, training)``: causal attention of H heads
   with matrices ``(C, C)``, so that queries are ``x @ w_q``; weights are dropped in training;
-- ``rope(x, positions, theta)``: x ``(T, D)`` turned by its positions ``(T,)``, pairs i, i + D/2;
+- ``rope(x, positions, theta)``: x ``(…, T, D)`` turned by its positions ``(T,)``, in pairs;
 - ``attend_newest(q, k, v, turn)``: the output ``(1, D)`` for the newest of S tokens, from its query
   ``(1, D)`` and all keys and values ``(S, D)``; ``turn(x, positions)`` works positions in.
 """
@@ -53,7 +53,7 @@ def check_causal_mask(causal_mask: Callable[[int], Tensor], seed: int = 0) -> Pa
     """Check ``causal_mask(3)``, which is ``[[1, 0, 0], [1, 1, 0], [1, 1, 1]]`` as booleans."""
     sizes = Random(seed).sample(range(2, 9), 4)
     cases = [Inputs({"T": T}) for T in sizes]
-    return _check(causal_mask, known.causal_mask, known.MASK_BUGS, cases)
+    return check_tensor(causal_mask, known.causal_mask, known.MASK_BUGS, cases)
 
 
 def check_attention(attention: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -61,7 +61,7 @@ def check_attention(attention: Callable[..., Tensor], seed: int = 0) -> Passed:
 
     Every query may see at least itself; there are none, one or two axes before the tokens.
     """
-    draw = _Draw(seed)
+    draw = Draw(seed)
     cases = []
     for n_before, causal in ((0, True), (1, False), (2, True), (2, False)):
         *before, T, D, D_v = draw.sizes(n_before + 3)
@@ -70,23 +70,23 @@ def check_attention(attention: Callable[..., Tensor], seed: int = 0) -> Passed:
             mask = (draw.normal(T, T) > 0) | torch.eye(T, dtype=torch.bool)
         q, k = draw.normal(2, *before, T, D).unbind()
         cases.append(Inputs({"q": q, "k": k, "v": draw.normal(*before, T, D_v), "mask": mask}))
-    return _check(attention, known.attention, known.ATTENTION_BUGS, cases)
+    return check_tensor(attention, known.attention, known.ATTENTION_BUGS, cases)
 
 
 def check_split_heads(split_heads: Callable[[Tensor, int], Tensor], seed: int = 0) -> Passed:
     """Check ``split_heads(x, n_heads)``: head h gets features h·D to (h + 1)·D of each token."""
-    draw, cases = _Draw(seed), []
+    draw, cases = Draw(seed), []
     for _ in range(3):
         B, T, H, D = draw.sizes(4)
         cases.append(Inputs({"x": draw.normal(B, T, H * D), "n_heads": H}))
-    return _check(split_heads, known.split_heads, known.SPLIT_BUGS, cases)
+    return check_tensor(split_heads, known.split_heads, known.SPLIT_BUGS, cases)
 
 
 def check_merge_heads(merge_heads: Callable[[Tensor], Tensor], seed: int = 0) -> Passed:
     """Check ``merge_heads(heads)``, which undoes ``split_heads``."""
-    draw = _Draw(seed)
+    draw = Draw(seed)
     cases = [Inputs({"heads": draw.normal(*draw.sizes(4))}) for _ in range(3)]
-    return _check(merge_heads, known.merge_heads, known.MERGE_BUGS, cases)
+    return check_tensor(merge_heads, known.merge_heads, known.MERGE_BUGS, cases)
 
 
 def check_multi_head(multi_head: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -94,38 +94,48 @@ def check_multi_head(multi_head: Callable[..., Tensor], seed: int = 0) -> Passed
 
     In evaluation it gives the same at each call, whatever ``dropout`` is; in training it does not.
     """
-    draw, cases = _Draw(seed), []
+    draw, cases = Draw(seed), []
     for dropout, training in ((0.0, True), (0.5, False), (0.5, True)):
         B, T, H, D = draw.sizes(4)
         matrices = draw.normal(4, H * D, H * D) / (H * D) ** 0.5
         named = dict(zip(("w_q", "w_k", "w_v", "w_o"), matrices.unbind(), strict=True))
         settings = {"n_heads": H, "dropout": dropout, "training": training}
         cases.append(Inputs({"x": 2 * draw.normal(B, T, H * D), **named, **settings}))
-    return _check(multi_head, known.multi_head, known.MULTI_HEAD_BUGS, cases)
+    return check_tensor(multi_head, known.multi_head, known.MULTI_HEAD_BUGS, cases)
 
 
-def check_rope(rope: Callable[[Tensor, Tensor, float], Tensor], seed: int = 0) -> Passed:
-    """Check ``rope(x, positions, theta)`` with pairs i and i + D/2 and positions from anywhere."""
-    draw, cases = _Draw(seed), []
+def check_rope(
+    rope: Callable[[Tensor, Tensor, float], Tensor],
+    seed: int = 0,
+    layout: str = "half",
+    before: tuple[int, ...] = (),
+) -> Passed:
+    """Check ``rope(x, positions, theta)`` on x ``(*before, T, D)`` and positions from anywhere.
+
+    The pairs are i and i + D/2 in the layout ``"half"``, 2i and 2i + 1 in ``"interleaved"``.
+    """
+    draw, cases = Draw(seed), []
     for theta in (100.0, 500.0):
         T, D = draw.random.randint(3, 5), draw.random.choice([6, 8, 10])
-        positions = torch.arange(T) + draw.random.randint(3, 9)
-        cases.append(Inputs({"x": draw.normal(T, D), "positions": positions, "theta": theta}))
-    return _check(rope, known.rope, known.ROPE_BUGS, cases)
+        x, positions = draw.normal(*before, T, D), torch.arange(T) + draw.random.randint(3, 9)
+        cases.append(Inputs({"x": x, "positions": positions, "theta": theta}))
+    if layout == "half":
+        return check_tensor(rope, known.rope, known.ROPE_BUGS, cases)
+    return check_tensor(rope, known.rope_interleaved, known.INTERLEAVED_BUGS, cases)
 
 
 def check_attend_newest(attend_newest: Callable[..., Tensor], seed: int = 0) -> Passed:
     """Check ``attend_newest(q, k, v, turn)``: what a cache does with rotary positions."""
-    draw, cases = _Draw(seed), []
+    draw, cases = Draw(seed), []
     for _ in range(3):
         S, D = draw.random.randint(4, 7), draw.random.choice([6, 8, 10])
         q, (k, v) = draw.normal(1, D), draw.normal(2, S, D).unbind()
         turn = partial(known.rope, theta=100.0)
         cases.append(Inputs({"q": q, "k": k, "v": v, "turn": turn}))
-    return _check(attend_newest, known.attend_newest, known.NEWEST_BUGS, cases)
+    return check_tensor(attend_newest, known.attend_newest, known.NEWEST_BUGS, cases)
 
 
-class _Draw:
+class Draw:
     """Numbers for a case, from one seed."""
 
     def __init__(self, seed: int):
@@ -140,9 +150,10 @@ class _Draw:
         return torch.randn(shape, generator=self.generator)
 
 
-def _check(
+def check_tensor(
     function: Callable, reference: Callable, bugs: Catalogue, cases: Sequence[Inputs]
 ) -> Passed:
+    """Compare functions of named inputs whose answer is one tensor; tell its first wrong number."""
     seen = {sentence: _seen(bug, reference) for sentence, bug in bugs.items()}
     arguments = [(case,) for case in cases]
     return check_function(_seen(function, reference), _seen(reference, reference), seen, arguments)

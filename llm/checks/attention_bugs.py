@@ -7,7 +7,7 @@ the bug, which is mostly one changed argument.
 
 from builtins import len  # noqa: UP029  bound now, as in the checks
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from math import inf, sqrt
 
 import torch
@@ -297,16 +297,7 @@ def rope(
 
 _turned = partial(partial, rope)
 
-ROPE_BUGS = {
-    "features 2i and 2i + 1 form a pair; in this layout it is i and i + D/2.": _turned(
-        pairs=_neighbours, join=_woven
-    ),
-    "the layouts are mixed: pairs are i and i + D/2, but written to 2i and 2i + 1.": _turned(
-        join=_woven
-    ),
-    "the layouts are mixed: pairs are 2i and 2i + 1, but written to i and i + D/2.": _turned(
-        pairs=_neighbours
-    ),
+TURN_BUGS = {
     "the frequencies fall too slowly, theta^(-i/D); pair i has theta^(-2i/D).": _turned(
         power=lambda D: _arange(D // 2) / D
     ),
@@ -346,6 +337,38 @@ ROPE_BUGS = {
     "every position is one too large; the first is turned by 0.": _turned(
         place=lambda positions: positions + 1
     ),
+}
+
+ROPE_BUGS = {
+    "features 2i and 2i + 1 form a pair; in this layout it is i and i + D/2.": _turned(
+        pairs=_neighbours, join=_woven
+    ),
+    "the layouts are mixed: pairs are i and i + D/2, but written to 2i and 2i + 1.": _turned(
+        join=_woven
+    ),
+    "the layouts are mixed: pairs are 2i and 2i + 1, but written to i and i + D/2.": _turned(
+        pairs=_neighbours
+    ),
+    **TURN_BUGS,
+}
+
+_INTERLEAVED = {"pairs": _neighbours, "join": _woven}
+
+
+@wraps(rope)
+def rope_interleaved(x: Tensor, positions: Tensor, theta: float) -> Tensor:
+    return rope(x, positions, theta, **_INTERLEAVED)
+
+
+INTERLEAVED_BUGS = {
+    "features i and i + D/2 form a pair; in this layout it is 2i and 2i + 1.": rope,
+    "the layouts are mixed: pairs are 2i and 2i + 1, but written to i and i + D/2.": partial(
+        rope, pairs=_neighbours
+    ),
+    "the layouts are mixed: pairs are i and i + D/2, but written to 2i and 2i + 1.": partial(
+        rope, join=_woven
+    ),
+    **{sentence: partial(bug, **_INTERLEAVED) for sentence, bug in TURN_BUGS.items()},
 }
 
 

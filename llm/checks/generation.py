@@ -64,7 +64,7 @@ def check_cached_mask(cached_mask: Callable[[int, int], Tensor], seed: int = 0) 
     """Check ``cached_mask(n_new, n_past)``, for one new token and for several."""
     random = Random(seed)
     cases = [(random.randint(3, 5), random.randint(2, 4)), (1, random.randint(2, 6)), (3, 0)]
-    return _check(cached_mask, known.cached_mask, known.CACHED_MASK_BUGS, cases)
+    return check_tensors(cached_mask, known.cached_mask, known.CACHED_MASK_BUGS, cases)
 
 
 def check_rest(rest: Callable[[Tensor, Tensor], Tensor], seed: int = 0) -> Passed:
@@ -72,10 +72,11 @@ def check_rest(rest: Callable[[Tensor, Tensor], Tensor], seed: int = 0) -> Passe
     generator = torch.Generator().manual_seed(Random(seed).randrange(10**6))
     p, q = torch.randn(2, 3, V, generator=generator).softmax(-1)
     same = torch.where(torch.tensor([[False], [False], [True]]), p, q)
-    return _check(rest, known.rest, known.REST_BUGS, [(p, q), (p[0], q[0]), (p, same)])
+    return check_tensors(rest, known.rest, known.REST_BUGS, [(p, q), (p[0], q[0]), (p, same)])
 
 
-def _check(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:
+def check_tensors(function: Callable, reference: Callable, bugs: Catalogue, cases: list) -> Passed:
+    """Compare functions whose answer is one tensor, and tell its first wrong entry."""
     seen = {sentence: _seen(bug, reference) for sentence, bug in bugs.items()}
     return check_function(_seen(function, reference), _seen(reference, reference), seen, cases)
 

@@ -9,7 +9,7 @@ The learner writes, for ``x (B, T, C)`` and results of the same shape:
 - ``block(x, attention_norm, attention, ffn_norm, ffn)``: a pre-norm block of four functions.
 """
 
-from builtins import callable, isinstance, range, tuple, zip  # noqa: UP029  bound now, as elsewhere
+from builtins import callable, float, isinstance, range, tuple, zip  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -56,7 +56,7 @@ def check_layer_norm(layer_norm: Callable[..., Tensor], seed: int = 0) -> Passed
     """Check ``layer_norm(x, weight, bias, eps)``, with an eps so large that its place tells."""
     random, cases = Random(seed), []
     for _ in range(CASES):
-        x, generator = _stream(random)
+        x, generator = draw_stream(random)
         weight, bias = _draw(generator, 2, x.shape[-1]).unbind()
         arguments = (x, weight, bias, random.uniform(0.3, 0.6))
         cases.append(Case(("x", "weight", "bias", "eps"), arguments))
@@ -67,7 +67,7 @@ def check_rms_norm(rms_norm: Callable[..., Tensor], seed: int = 0) -> Passed:
     """Check ``rms_norm(x, weight, eps)``, with an eps so large that its place tells."""
     random, cases = Random(seed), []
     for _ in range(CASES):
-        x, generator = _stream(random)
+        x, generator = draw_stream(random)
         arguments = (x, _draw(generator, x.shape[-1]), random.uniform(0.3, 0.6))
         cases.append(Case(("x", "weight", "eps"), arguments))
     return check_tensors(rms_norm, known.rms_norm, known.RMS_NORM_BUGS, cases)
@@ -77,10 +77,10 @@ def check_feed_forward(feed_forward: Callable[..., Tensor], seed: int = 0) -> Pa
     """Check ``feed_forward(x, gate_proj, up_proj, down_proj)``, LLaMA's network of SwiGLU."""
     random, cases = Random(seed), []
     for _ in range(CASES):
-        x, generator = _stream(random)
+        x, generator = draw_stream(random)
         C, d_ff = x.shape[-1], x.shape[-1] + random.randint(3, 5)
         sizes = {"gate_proj": (d_ff, C), "up_proj": (d_ff, C), "down_proj": (C, d_ff)}
-        maps = [_linear(name, generator, *size) for name, size in sizes.items()]
+        maps = [draw_linear(name, generator, *size) for name, size in sizes.items()]
         cases.append(Case(("x", *sizes), (x, *maps)))
     return check_tensors(feed_forward, known.feed_forward, known.FEED_FORWARD_BUGS, cases)
 
@@ -92,14 +92,14 @@ def check_block(block: Callable[..., Tensor], seed: int = 0) -> Passed:
     """
     random, cases = Random(seed), []
     for _ in range(CASES):
-        x, generator = _stream(random)
-        parts = [_norm("attention_norm", generator, x), _attention(generator, x)]
-        parts += [_norm("ffn_norm", generator, x), _ffn(generator, x)]
+        x, generator = draw_stream(random)
+        parts = [draw_norm("attention_norm", generator, x), _attention(generator, x)]
+        parts += [draw_norm("ffn_norm", generator, x), _ffn(generator, x)]
         cases.append(Case(("x", *[part.name for part in parts]), (x, *parts)))
     return check_tensors(block, known.block, known.BLOCK_BUGS, cases)
 
 
-def _stream(random: Random) -> tuple[Tensor, torch.Generator]:
+def draw_stream(random: Random) -> tuple[Tensor, torch.Generator]:
     """``x (B, T, C)`` of sizes that all differ, with a mean that is not 0."""
     generator = torch.Generator().manual_seed(random.randrange(10**6))
     size = random.sample(range(2, 4), 1) + random.sample(range(4, 6), 1) + [random.randint(6, 7)]
@@ -111,12 +111,14 @@ def _draw(generator: torch.Generator, *size: int) -> Tensor:
     return 1 + 0.8 * torch.randn(size, generator=generator)
 
 
-def _linear(name: str, generator: torch.Generator, n_out: int, n_in: int) -> Named:
+def draw_linear(name: str, generator: torch.Generator, n_out: int, n_in: int) -> Named:
+    """A linear map without bias, from n_in to n_out numbers."""
     weight = torch.randn(n_out, n_in, generator=generator)
     return Named(name, lambda x: x @ weight.T)
 
 
-def _norm(name: str, generator: torch.Generator, x: Tensor) -> Named:
+def draw_norm(name: str, generator: torch.Generator, x: Tensor) -> Named:
+    """An RMSNorm of rows like those of x, with weights around 1."""
     weight = _draw(generator, x.shape[-1])
     return Named(name, lambda x: known.rms_norm(x, weight, 0.1))
 
@@ -178,4 +180,6 @@ def _size(value) -> str:
     """What to say of an argument behind its name."""
     if isinstance(value, Tensor):
         return f" {tuple(value.shape)}"
-    return "" if callable(value) else f"={value:.2f}"
+    if callable(value):
+        return ""
+    return f"={value:.2f}" if isinstance(value, float) else f"={value!r}"

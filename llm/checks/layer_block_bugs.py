@@ -20,7 +20,7 @@ def _spread(x: Tensor, mean: Tensor, dim, **_) -> Tensor:
     return _mean((x - mean) ** 2, dim, keepdim=True)
 
 
-def _unbiased(x: Tensor, mean: Tensor, dim: int, **_) -> Tensor:
+def unbiased(x: Tensor, mean: Tensor, dim: int, **_) -> Tensor:
     return _spread(x, mean, dim) * x.shape[dim] / (x.shape[dim] - 1)
 
 
@@ -28,7 +28,7 @@ def _inside(square: Tensor, eps: float) -> Tensor:
     return _sqrt(square + eps)
 
 
-def _outside(square: Tensor, eps: float) -> Tensor:
+def outside(square: Tensor, eps: float) -> Tensor:
     return _sqrt(square) + eps
 
 
@@ -55,11 +55,11 @@ def layer_norm(
 _layer = partial(partial, layer_norm)
 
 LAYER_NORM_BUGS = {
-    "the variance is divided by C - 1; use unbiased=False.": _layer(spread=_unbiased),
+    "the variance is divided by C - 1; use unbiased=False.": _layer(spread=unbiased),
     "torch's std divides by C - 1, and eps stands outside the root.": _layer(
-        spread=_unbiased, below=_outside
+        spread=unbiased, below=outside
     ),
-    "eps stands outside the root; it is added to the variance.": _layer(below=_outside),
+    "eps stands outside the root; it is added to the variance.": _layer(below=outside),
     "eps is missing under the root.": _layer(below=lambda square, eps: _sqrt(square)),
     "it divides by the variance; divide by its square root.": _layer(
         below=lambda square, eps: square + eps
@@ -121,7 +121,7 @@ RMS_NORM_BUGS = {
     "it divides by the standard deviation; the root of the mean of x² has no mean in it.": _rms(
         square=lambda x, dim: _square(_centred(x), dim)
     ),
-    "eps stands outside the root; it is added to the mean of x².": _rms(below=_outside),
+    "eps stands outside the root; it is added to the mean of x².": _rms(below=outside),
     "eps is missing under the root.": _rms(below=lambda square, eps: _sqrt(square)),
     "the square root is missing.": _rms(below=lambda square, eps: square + eps),
     "the squares are added up; take their mean.": _rms(
@@ -196,19 +196,19 @@ FEED_FORWARD_BUGS = {
 }
 
 
-def _pre(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
+def pre_norm(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
     return x + sublayer(norm(x))
 
 
-def _bare(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
+def bare(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
     return sublayer(norm(x))
 
 
-def _from_normed(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
+def from_normed(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
     return norm(x) + sublayer(norm(x))
 
 
-def _unnormed(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
+def unnormed(x: Tensor, norm: _Function, sublayer: _Function) -> Tensor:
     return x + sublayer(x)
 
 
@@ -223,8 +223,8 @@ def block(
     ffn_norm: _Function,
     ffn: _Function,
     *,
-    first=_pre,
-    second=_pre,
+    first=pre_norm,
+    second=pre_norm,
     norms=lambda attention_norm, ffn_norm: (attention_norm, ffn_norm),
 ) -> Tensor:
     norm_1, norm_2 = norms(attention_norm, ffn_norm)
@@ -240,7 +240,7 @@ def _order_swapped(x, attention_norm, attention, ffn_norm, ffn):
 
 
 def _second_from_input(x, attention_norm, attention, ffn_norm, ffn):
-    return x + ffn(ffn_norm(_pre(x, attention_norm, attention)))
+    return x + ffn(ffn_norm(pre_norm(x, attention_norm, attention)))
 
 
 def _side_by_side(x, attention_norm, attention, ffn_norm, ffn):
@@ -258,19 +258,19 @@ BLOCK_BUGS = {
     "the norms act on what the sublayers give; they belong before the sublayers.": _both(
         lambda x, norm, sublayer: x + norm(sublayer(x))
     ),
-    "both residuals are missing; add what each sublayer finds to x.": _both(_bare),
-    "the first residual is missing; add what attention finds to x.": partial(block, first=_bare),
+    "both residuals are missing; add what each sublayer finds to x.": _both(bare),
+    "the first residual is missing; add what attention finds to x.": partial(block, first=bare),
     "the second residual is missing; add what ffn finds to the stream.": partial(
-        block, second=_bare
+        block, second=bare
     ),
     "both residuals start from the normed x; the stream itself is never normed.": _both(
-        _from_normed
+        from_normed
     ),
     "the first residual starts from the normed x; add to x itself.": partial(
-        block, first=_from_normed
+        block, first=from_normed
     ),
     "the second residual starts from the normed stream; add to the stream itself.": partial(
-        block, second=_from_normed
+        block, second=from_normed
     ),
     "the second residual starts from the input, so what attention found is lost.": (
         _second_from_input
@@ -286,9 +286,9 @@ BLOCK_BUGS = {
         block, norms=lambda attention_norm, ffn_norm: (ffn_norm, attention_norm)
     ),
     "ffn comes first; attention comes before it.": _order_swapped,
-    "both norms are missing; each sublayer reads a normed stream.": _both(_unnormed),
-    "attention reads x without its norm.": partial(block, first=_unnormed),
-    "ffn reads the stream without its norm.": partial(block, second=_unnormed),
+    "both norms are missing; each sublayer reads a normed stream.": _both(unnormed),
+    "attention reads x without its norm.": partial(block, first=unnormed),
+    "ffn reads the stream without its norm.": partial(block, second=unnormed),
     "attention is missing.": partial(block, first=_skipped),
     "ffn is missing.": partial(block, second=_skipped),
     "the result is normed once more; a pre-norm block ends with the sum.": _normed_at_the_end,

@@ -39,8 +39,8 @@ def check_softmax(softmax: Callable[[Tensor], Tensor], seed: int = 0) -> Passed:
     random = Random(seed)
     cases = [([2.0, 1.0, 0.0],), ([122.0, 120.0, 120.0],), ([[120.0, 119.0], [0.0, 1.0]],)]
     cases += [([-120.0, -121.0],), ([400.0, 0.0, 0.0, 0.0],)]
-    cases += [(_scores(random, *sizes),) for sizes in ((5,), (2, 3), (3, 5), (2, 3, 4))]
-    return _check(softmax, known.softmax, _numbers_of, [(known.SOFTMAX_BUGS, cases)])
+    cases += [(scores(random, *sizes),) for sizes in ((5,), (2, 3), (3, 5), (2, 3, 4))]
+    return check_in_turn(softmax, known.softmax, numbers_of, [(known.SOFTMAX_BUGS, cases)])
 
 
 def check_cross_entropy(cross_entropy: Callable[..., Tensor | float], seed: int = 0) -> Passed:
@@ -49,9 +49,9 @@ def check_cross_entropy(cross_entropy: Callable[..., Tensor | float], seed: int 
     For four equal logits and any target it is ln 4 = 1.386.
     """
     random = Random(seed)
-    plain = [_batch(random, *sizes) for sizes in ((1, 3, 4), (2, 3, 5), (4, 5, 3))]
+    plain = [batch(random, *sizes) for sizes in ((1, 3, 4), (2, 3, 5), (4, 5, 3))]
     plain[2][1][0][0] = 0  # a real token that a bug may take for padding
-    padded = [_batch(random, B, T, V) for B, T, V in ((2, 3, 5), (4, 5, 3))]
+    padded = [batch(random, B, T, V) for B, T, V in ((2, 3, 5), (4, 5, 3))]
     for _, targets in padded:
         targets[0][1:] = [-100] * len(targets[0][1:])
     high = [[[300.0, 0.0, -300.0], [0.0, 1.0, 120.0]]]
@@ -61,14 +61,14 @@ def check_cross_entropy(cross_entropy: Callable[..., Tensor | float], seed: int 
         (known.PADDING_BUGS, padded),
         (known.LARGE_BUGS, large),
     ]
-    return _check(cross_entropy, known.cross_entropy, _number_of, looks)
+    return check_in_turn(cross_entropy, known.cross_entropy, _number_of, looks)
 
 
 def check_next_token_loss(loss: Callable[[Tensor, Tensor], Tensor | float], seed: int = 0):
     """Check ``next_token_loss(logits (B, T, V), token_ids (B, T))``: row t predicts token t + 1."""
     random = Random(seed)
-    cases = [_batch(random, *sizes) for sizes in ((2, 4, 5), (3, 5, 4))]
-    return _check(loss, known.next_token_loss, _number_of, [(known.SHIFT_BUGS, cases)])
+    cases = [batch(random, *sizes) for sizes in ((2, 4, 5), (3, 5, 4))]
+    return check_in_turn(loss, known.next_token_loss, _number_of, [(known.SHIFT_BUGS, cases)])
 
 
 def check_sampling(sampling: Callable[..., Tensor], seed: int = 0) -> Passed:
@@ -78,36 +78,36 @@ def check_sampling(sampling: Callable[..., Tensor], seed: int = 0) -> Passed:
     """
     random = Random(seed)
     sizes = ((5,), (2, 6), (3, 7))
-    heat = [(_scores(random, *s), T, None, None) for s in sizes for T in (0.5, 2.0)]
-    top_k = [(_scores(random, *s), 1.0, k, None) for s in sizes for k in (2, 3)]
+    heat = [(scores(random, *s), T, None, None) for s in sizes for T in (0.5, 2.0)]
+    top_k = [(scores(random, *s), 1.0, k, None) for s in sizes for k in (2, 3)]
     half = [0.2, 0.5, 0.3]
     by_hand = [round(p, 4) for p in torch.tensor(half).log().tolist()]
-    top_p = [(by_hand, 1.0, None, p) for p in (0.4, 0.6, 0.9)]
-    top_p += [(_scores(random, *s), 1.0, None, p) for s in sizes for p in (0.3, 0.8)]
+    top_p = [(by_hand, 1.0, None, p) for p in (0.4, 0.6, 0.9, 1.0)]
+    top_p += [(scores(random, *s), 1.0, None, p) for s in sizes for p in (0.3, 0.8)]
     rests = ((0.5, 3, 0.6), (2.0, 3, 0.5), (1.0, 2, 0.95))
     both = [([2.0, 1.8, 1.6, 1.4, 0.0], *rest) for rest in rests]
-    both += [(_scores(random, 2, 6), T, k, p) for T in (0.5, 2.0) for k, p in ((3, 0.6), (4, 0.7))]
+    both += [(scores(random, 2, 6), T, k, p) for T in (0.5, 2.0) for k, p in ((3, 0.6), (4, 0.7))]
     looks = [
         (known.TEMPERATURE_BUGS, heat),
         (known.TOP_K_BUGS, top_k),
         (known.TOP_P_BUGS, top_p),
         (known.ORDER_BUGS, both),
     ]
-    return _check(sampling, known.sampling, _numbers_of, looks)
+    return check_in_turn(sampling, known.sampling, numbers_of, looks)
 
 
-def _scores(random: Random, *sizes: int) -> list:
+def scores(random: Random, *sizes: int) -> list:
     """Numbers from -4 to 4, all different, in nested lists of these sizes."""
     values = torch.tensor(random.sample(range(-400, 400), prod(sizes)), dtype=torch.float64)
     return (values / 100).view(*sizes).tolist()
 
 
-def _batch(random: Random, B: int, T: int, V: int) -> tuple[list, list]:
+def batch(random: Random, B: int, T: int, V: int) -> tuple[list, list]:
     """Logits (B, T, V) and ids (B, T)."""
-    return _scores(random, B, T, V), [[random.randrange(V) for _ in range(T)] for _ in range(B)]
+    return scores(random, B, T, V), [[random.randrange(V) for _ in range(T)] for _ in range(B)]
 
 
-def _check(function: Callable, reference: Callable, look: Callable, looks: Sequence[Look]):
+def check_in_turn(function: Callable, reference: Callable, look: Callable, looks: Sequence[Look]):
     """Check one thing after the other, so that each bug is named apart from what it leads to."""
     cases = 0
     for bugs, arguments in looks:
@@ -138,7 +138,7 @@ def _seen(function: Callable, look: Callable) -> Callable:
 _number_of = look_at_number
 
 
-def _numbers_of(function: Callable, *arguments) -> Seen | None:
+def numbers_of(function: Callable, *arguments) -> Seen | None:
     """The tensor that ``function`` returns, with its shape."""
     value = function(*arguments)
     if value is None:

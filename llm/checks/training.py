@@ -42,7 +42,7 @@ def check_get_batch(get_batch: Callable[..., tuple[Tensor, Tensor]], seed: int =
         batch_size, seq_len = random.sample(range(2, 5), 2)
         length = seq_len + random.randint(4, 6)
         cases.append((torch.tensor(random.sample(range(100), length)), batch_size, seq_len))
-    return _check(get_batch, known.get_batch, [(look_at_batches, known.BATCH_BUGS, cases)])
+    return check_in_turn(get_batch, known.get_batch, [(look_at_batches, known.BATCH_BUGS, cases)])
 
 
 def check_cosine_schedule(schedule: Callable[..., float], seed: int = 0) -> Passed:
@@ -63,7 +63,7 @@ def check_cosine_schedule(schedule: Callable[..., float], seed: int = 0) -> Pass
         for steps, bugs in phases.items()
     ]
     looks[1][2].append((0, 0, *settings[1:]))  # no warmup at all
-    return _check(schedule, known.cosine_schedule, looks)
+    return check_in_turn(schedule, known.cosine_schedule, looks)
 
 
 def check_train_step(train_step: Callable[..., float | Tensor], seed: int = 0) -> Passed:
@@ -76,7 +76,7 @@ def check_train_step(train_step: Callable[..., float | Tensor], seed: int = 0) -
         (look_at_weights, known.STEP_BUGS, _tasks(seed)),
         (look_at_losses, known.STEP_LOSS_BUGS, _tasks(seed)),
     ]
-    return _check(train_step, known.train_step, looks)
+    return check_in_turn(train_step, known.train_step, looks)
 
 
 def check_accumulate(accumulate: Callable[..., float | Tensor], seed: int = 0) -> Passed:
@@ -90,7 +90,7 @@ def check_accumulate(accumulate: Callable[..., float | Tensor], seed: int = 0) -
         (look_at_weights, known.PARTS_BUGS, tasks),
         (look_at_losses, known.PARTS_LOSS_BUGS, tasks),
     ]
-    return _check(accumulate, known.accumulate, looks)
+    return check_in_turn(accumulate, known.accumulate, looks)
 
 
 def _tasks(seed: int, parts: Sequence[int | None] = (None, None)) -> list[tuple[Task]]:
@@ -104,7 +104,7 @@ def _tasks(seed: int, parts: Sequence[int | None] = (None, None)) -> list[tuple[
     return tasks
 
 
-def _check(function: Callable, reference: Callable, looks: Sequence[Look]) -> Passed:
+def check_in_turn(function: Callable, reference: Callable, looks: Sequence[Look]) -> Passed:
     """Check one thing after the other, so that each bug is named apart from what it leads to."""
     cases = 0
     for look, bugs, arguments in looks:

@@ -166,7 +166,7 @@ class Task:
         return f"model, optimizer, inputs {shape}, targets {shape}{end}"
 
 
-class _Model(nn.Module):
+class WatchedModel(nn.Module):
     """``(B, T)`` to ``(B, T, V)``, each position alone; notes what it is given to learn from."""
 
     def __init__(self, task: Task, generator: torch.Generator, width: int = 4):
@@ -217,7 +217,7 @@ def look_at_losses(train: Callable, task: Task) -> Seen | None:
 
 def _look(train: Callable, task: Task, result: Callable) -> Seen | None:
     generator = torch.Generator().manual_seed(task.seed)
-    model = _Model(task, generator)
+    model = WatchedModel(task, generator)
     optimizer, losses = _Optimizer(model), []
     parts = () if task.parts is None else (task.parts,)
     for _ in range(UPDATES):
@@ -235,7 +235,7 @@ def _look(train: Callable, task: Task, result: Callable) -> Seen | None:
     return _wrong_way(model, optimizer, task) or result(model, optimizer, losses, batch)
 
 
-def _wrong_way(model: _Model, optimizer: _Optimizer, task: Task) -> Seen | None:
+def _wrong_way(model: WatchedModel, optimizer: _Optimizer, task: Task) -> Seen | None:
     steps, parts = len(optimizer.moved), task.parts
     if steps != UPDATES:
         return Seen(steps, f"{steps} calls of optimizer.step() in {UPDATES} updates")
@@ -251,7 +251,7 @@ def _wrong_way(model: _Model, optimizer: _Optimizer, task: Task) -> Seen | None:
     return None
 
 
-def _weights(model: _Model, batch: tuple[Tensor, Tensor]) -> Seen:
+def _weights(model: WatchedModel, batch: tuple[Tensor, Tensor]) -> Seen:
     with torch.no_grad():
         loss = float(_cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten()))
         fact = torch.cat([p.flatten() for p in model.parameters()])

@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--to", type=Path, help="another course folder, to be filled")
     _command(commands, "preflight", _preflight, "put what was handed in back into the release")
     _add_grade(commands)
+    _add_report(commands)
     return parser
 
 
@@ -47,6 +48,19 @@ def _add_grade(commands) -> None:
     run.add_argument("--cell-seconds", type=float, default=10, help="at work (default 10)")
     run.add_argument("--notebook-seconds", type=float, default=300, help="by the clock (300)")
     run.add_argument("--memory-mb", type=int, default=2048, help="for one notebook (2048)")
+
+
+def _add_report(commands) -> None:
+    told = commands.add_parser("report", help="write grades, pages and written answers")
+    told.add_argument("--names", action="store_true", help="real names in grades.csv")
+    told.set_defaults(command=_report)
+    gone = commands.add_parser("delete", help="remove students and all they handed in")
+    gone.add_argument("students", nargs="*", metavar="STUDENT", help="names or pseudonyms")
+    gone.add_argument("--all", action="store_true", help="everyone")
+    gone.add_argument("--yes", action="store_true", help="remove, in place of listing")
+    gone.set_defaults(command=_delete)
+    for command in (told, gone):
+        command.add_argument("--course", type=Path, default=Path("assignments"), help="its folder")
 
 
 def _release(given: argparse.Namespace) -> None:
@@ -72,6 +86,26 @@ def _grade(given: argparse.Namespace) -> int:
     for sentence in failed:
         print(f"✗ {sentence}", file=sys.stderr)
     return int(bool(failed))
+
+
+def _report(given: argparse.Namespace) -> None:
+    from llm.classroom.report import report
+
+    page = report(Course(given.course), given.names)
+    print(f"{page}: open it in a browser; grades.csv and written.csv lie beside it")
+
+
+def _delete(given: argparse.Namespace) -> None:
+    from llm.classroom.delete import planned, remove
+
+    if bool(given.students) == given.all:
+        raise ValueError("name students, or everyone with --all")
+    course = Course(given.course)
+    removal = planned(course, given.students, given.all)
+    print("\n".join(removal.lines(course.root)) or "There is nothing to remove.")
+    if given.yes:
+        remove(course, removal)
+    print("Removed; report again." if given.yes else "Nothing is removed yet: add --yes.")
 
 
 if __name__ == "__main__":

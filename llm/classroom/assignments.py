@@ -158,8 +158,11 @@ def choose(notebook: NotebookNode, variant: int) -> NotebookNode:
     """The notebook of one variant: one option of each group, and the number in its setup.
 
     The number picks an option of each group as the digits of a number pick from ten: with two
-    groups of two options there are the variants 0 to 3. ``ValueError`` for one that is not there.
+    groups of two options there are the variants 0 to 3. A notebook of that variant, which has no
+    options left, stays as it is. ``ValueError`` for one that is not there.
     """
+    if notebook.metadata.get("assignment", {}).get("variant") == variant:
+        return copy.deepcopy(notebook)
     picked, left = {}, variant
     for group, names in options(notebook).items():
         left, index = divmod(left, len(names))

@@ -29,7 +29,10 @@ def links(page: Page, pages: dict[Path, Page], names: dict[str, str]) -> Iterato
             continue
         path, _, fragment = link.partition("#")
         target = (page.path.parent / unquote(path)).resolve() if path else page.path.resolve()
-        if not target.exists():
+        if target.parent.name == "views":
+            if not _is_made(target, pages, names):
+                yield f"link: {link!r}: no page has such a view"
+        elif not target.exists():
             yield f"link: {link!r}: there is no {path}"
         elif fragment and not _leads(fragment, pages.get(target), names):
             yield f"link: {link[:80]!r}: no such section or view on {target.name}"
@@ -38,3 +41,10 @@ def links(page: Page, pages: dict[Path, Page], names: dict[str, str]) -> Iterato
 def _leads(fragment: str, page: Page | None, names: dict[str, str]) -> bool:
     view = fragment.partition("?")[0]
     return page is not None and (fragment in page.anchors or view in views_on(page, names))
+
+
+def _is_made(target: Path, pages: dict[Path, Page], names: dict[str, str]) -> bool:
+    """Whether the site has a page ``views/PAGE-VIEW.html`` of its own for a view."""
+    name, _, view = target.stem.rpartition("-")
+    found = [page for path, page in pages.items() if path.stem == name]
+    return any(view in views_on(page, names) for page in found)

@@ -1,7 +1,7 @@
 """Fixtures of the browser tests: Chromium, the built site, and a server for it."""
 
 import os
-import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,25 +9,21 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tools import ROOT, serve
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-]
+sys.path.append(str(ROOT / "scripts"))
+from screenshots import FLAGS, chromium  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def chromium_browser() -> Iterator[Browser]:
     """The system's Chromium, headless. Without one the tests are skipped, or fail if CI=true."""
-    executable = shutil.which("chromium")
+    executable = chromium()
     if executable is None:
         message = "browser tests need Chromium: apt-get install chromium"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
 

@@ -17,7 +17,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = 1280, 360
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-NOT_PAGES = {"_static", "_sources", "_images"}
+NOT_PAGES = {"_static", "_sources", "_images", "views"}  # views: copies of pages of _shared
 
 
 @dataclass
