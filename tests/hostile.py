@@ -331,7 +331,11 @@ REACHING = {
     "many": "for i in range(500): open(f'{i}', 'w')",
     "memory-of": "import gc; gc.get_objects()",
 }
-OTHERWISE = {"big": "OSError: .*File too large", "torch": "RuntimeError: .*Permission denied"}
+OTHERWISE = {
+    "posix": f"{REFUSED}|TypeError",  # other arguments in other versions of Python
+    "big": "OSError: .*File too large",
+    "torch": "RuntimeError: .*Permission denied",
+}
 
 
 def reaching(outside: Path) -> dict[str, Case]:

@@ -83,7 +83,8 @@ def _grade(given: argparse.Namespace) -> int:
     limits = Limits(given.cell_seconds, given.notebook_seconds, given.memory_mb)
     options = {"seeds": given.seeds, "jobs": given.jobs, "limits": limits, "again": given.again}
     failed = grade(Course(given.course), given.names, **options)
-    print(*failed, sep="\n", file=sys.stderr)
+    for sentence in failed:
+        print(f"✗ {sentence}", file=sys.stderr)
     return int(bool(failed))
 
 

@@ -82,6 +82,7 @@ def grade(
             pool.shutdown(wait=False, cancel_futures=True)
             Process.stop_all()
             raise
+    print(f"{len(work) - len(failed)} results in {course.root / 'graded'}")
     return failed
 
 
