@@ -29,6 +29,7 @@ from builtins import (  # noqa: UP029  bound now, as elsewhere
     zip,
 )
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, wraps
 from random import Random
 from typing import Any
@@ -51,13 +52,25 @@ AXES = {"BHSD": 2, "BSHD": 1}
 _isclose, _full, _stack = torch.isclose, torch.full, torch.stack
 
 
+@dataclass(frozen=True, eq=False)
+class Told(Inputs):
+    """Arguments that words of their own describe."""
+
+    words: str
+
+    def __repr__(self) -> str:
+        return self.words
+
+
 def check_update(update: Callable, seed: int = 0, layout: str = "BHSD") -> Passed:
     """Check ``update(cache, layer, k, v)`` by calls for two layers, many tokens and one."""
     draw, axis, cases = _Draw(seed), _axis(layout), []
     for first in (3, 1):
         B, H, D = draw.random.sample([2, 4, 5, 6], 3)
         calls = [(layer, draw.keys(B, H, T, D, axis)) for T in (first, 1, 1) for layer in (0, 1)]
-        cases.append(Inputs({"calls": calls}))
+        sizes = [tuple(k.shape) for _, (k, _) in calls[:4:2]]
+        words = f"k and v {sizes[0]}, then {sizes[1]} twice, for the layers 0 and 1 in turn"
+        cases.append(Told({"calls": calls}, words))
     look = partial(_look_at_update, axis=axis)
     return check_seen(update, _bound(known.update, axis), known.update_bugs(axis), cases, look)
 
@@ -68,7 +81,8 @@ def check_truncate(truncate: Callable, seed: int = 0, layout: str = "BHSD") -> P
     for S, n in ((7, 5), (5, 2), (8, 0)):
         B, H, D = draw.random.sample([9, 10, 11, 12], 3)
         cache = {layer: draw.keys(B, H, S, D, axis) for layer in (0, 1)}
-        cases.append(Inputs({"cache": cache, "n": n}))
+        words = f"two layers of k and v {tuple(cache[0][0].shape)}, n={n}"
+        cases.append(Told({"cache": cache, "n": n}, words))
     bugs = known.truncate_bugs(axis)
     return check_seen(truncate, _bound(known.truncate, axis), bugs, cases, _look_at_truncate)
 
@@ -107,7 +121,8 @@ def check_cached_attention(
         real[0, :2] = False
         values = {"part": draw.part(H, D), "x": draw.normal(B, n_new, H * D)}
         values |= {"where": known.positions(real, n_new), "mask": known.visible(n_new, real)}
-        cases.append(Inputs(values | {"past": draw.keys(B, H, n_past, D, axis)}))
+        words = f"{Inputs(values)}, remember with {n_past} tokens"
+        cases.append(Told(values | {"past": draw.keys(B, H, n_past, D, axis)}, words))
     look, bugs = partial(_look_at_attention, axis=axis), known.cached_attention_bugs(axis)
     return check_seen(cached_attention, _bound(known.cached_attention, axis), bugs, cases, look)
 
@@ -144,7 +159,8 @@ def check_pad_rows(pad_rows: Callable[..., tuple], seed: int = 0, side: str = "l
         rows[1][0] = rows[2][-1] = 0
         cases.append(Inputs({"rows": rows, "pad": 0}))
     reference = wraps(known.pad_rows)(partial(known.pad_rows, side=side))
-    return check_seen(pad_rows, reference, known.pad_rows_bugs(side), cases, _look_at_pair)
+    look = partial(_look_at_pair, names=("ids", "real"))
+    return check_seen(pad_rows, reference, known.pad_rows_bugs(side), cases, look)
 
 
 def check_judge(judge: Callable[..., tuple], seed: int = 0) -> Passed:
@@ -161,7 +177,8 @@ def check_judge(judge: Callable[..., tuple], seed: int = 0) -> Passed:
         later = known.judge(p, q, guesses, dice, goes_on=True)[0]
         if kept == wanted and (kept < later or kept >= K - 1):
             cases.append(Inputs({"p": p, "q": q, "guesses": guesses, "dice": dice}))
-    return check_seen(judge, known.judge, known.JUDGE_BUGS, cases, _look_at_pair)
+    look = partial(_look_at_pair, names=("the number that stay", "chances"))
+    return check_seen(judge, known.judge, known.JUDGE_BUGS, cases, look)
 
 
 def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
@@ -362,8 +379,9 @@ def _look_at_attention(
                     raise
                 value = x
         if given != [wanted, wanted]:
-            asked = f"{tuple(wanted)} for keys and for values, once"
-            return Seen(given, f"a call of remember with {shown(given)} in place of {asked}")
+            asked = f"one with {wanted} for keys and for values"
+            calls = f"a call of remember with {shown(given)}" if given else "no call of remember"
+            return Seen(given, f"{calls} in place of {asked}")
         return None if value is None else {"the output": value}
 
     found = act(cached_attention)
@@ -381,10 +399,12 @@ def _look_at_writing(write_on: Callable, reference: Callable, values: dict) -> S
     return compare(act(write_on), act(reference))
 
 
-def _look_at_pair(function: Callable, reference: Callable, values: dict) -> Seen | None:
+def _look_at_pair(
+    function: Callable, reference: Callable, values: dict, names: tuple[str, str]
+) -> Seen | None:
     def act(other: Callable) -> dict | None:
         value = other(*[_copy(argument) for argument in values.values()])
-        return None if value is None else _pair(value, "", ("the first", "the second"))
+        return None if value is None else _pair(value, "", names)
 
     return compare(act(function), act(reference))
 
@@ -405,7 +425,7 @@ def _copy(argument: Any) -> Any:
 
 
 def _pair(value: Any, before: str, names: tuple[str, str] = ("k", "v")) -> dict[str, Any]:
-    if not isinstance(value, tuple) or len(value) != 2:
+    if not isinstance(value, tuple | list) or len(value) != 2:
         return {before + names[0]: f"{shown(value)}, not a pair"}
     return {before + name: item for name, item in zip(names, value, strict=True)}
 

@@ -14,7 +14,6 @@
 """
 
 from builtins import (  # noqa: UP029  bound now, as elsewhere
-    callable,
     dict,
     float,
     int,
@@ -25,7 +24,6 @@ from builtins import (  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Callable
 from functools import partial, wraps
 from random import Random
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,15 +81,10 @@ def check_read_config(read_config: Callable[[dict], dict], seed: int = 0) -> Pas
     full, bare = _config(random, full=True), _config(random, full=False)
     scaled = _config(random, full=True) | {"rope_scaling": {"type": "linear", "factor": 4.0}}
     grouped = {name: value for name, value in full.items() if name != "head_dim"}
-    cases = [
-        (full,),
-        (bare,),
-        (grouped,),
-        (scaled,),
-        (_config(random, full=False) | {"hidden_act": "gelu"},),
-    ]
-    bugs = {sentence: _numbers(bug) for sentence, bug in known.READ_CONFIG_BUGS.items()}
-    return check_function(_numbers(read_config), _numbers(known.read_config), bugs, cases)
+    other = _config(random, full=False) | {"hidden_act": "gelu"}
+    cases = [Inputs({"config": config}) for config in (full, bare, grouped, scaled, other)]
+    bugs = known.READ_CONFIG_BUGS
+    return check_seen(read_config, known.read_config, bugs, cases, _look_at_sizes)
 
 
 def check_params_of(params_of: Callable[[dict], int], seed: int = 0) -> Passed:
@@ -203,22 +196,6 @@ def _named(reference: Callable, name: str) -> Callable:
     return answer
 
 
-def _numbers(function: Callable) -> Callable:
-    """The same, where a whole number for theta or eps is as good as a decimal one."""
-    if not callable(function):
-        return function
-
-    @wraps(known.read_config)
-    def answer(config: dict) -> Any:
-        value = function(config)
-        if not isinstance(value, dict):
-            return value
-        exact = {name: value[name] for name in ("rope_theta", "norm_eps") if name in value}
-        return dict(value) | {n: float(v) for n, v in exact.items() if isinstance(v, int | float)}
-
-    return answer
-
-
 def _config(random: Random, full: bool) -> dict:
     heads, head_dim = 2 * random.randint(2, 3), 6
     config = {
@@ -270,6 +247,20 @@ def _look_at_state(translate: Callable, reference: Callable, values: dict) -> Se
     if extra:
         return Seen(found, f"a tensor {shown(extra[0])}, which the book's model does not have")
     return Seen(right, f"{len(right)} tensors") if same(right, found) else compare(found, right)
+
+
+def _look_at_sizes(read_config: Callable, reference: Callable, values: dict) -> Seen | None:
+    def act(function: Callable) -> dict | None:
+        value = function(dict(values["config"]))
+        if not isinstance(value, dict):
+            return None if value is None else {"the result": value}
+        return {n: float(v) if n in ("rope_theta", "norm_eps") else v for n, v in value.items()}
+
+    found, right = act(read_config), act(reference)
+    extra = [name for name in found or {} if name not in right]
+    if extra:
+        return Seen(found, f"an entry {shown(extra[0])}, which is not one of the eleven")
+    return compare(found, right)
 
 
 def _look_at_count(count: Callable, reference: Callable, values: dict) -> Seen | None:
