@@ -140,7 +140,7 @@ class LiveTraining:
 
     def _curves(self) -> str:
         history = self.trainer.history
-        return history.plot(self.floor)._html() if history.rows else ""
+        return history.plot(self.floor).svg() if history.rows else ""
 
     def _beginning(self) -> list[int]:
         """The special token that the documents begin with, if they are rows and have one."""
