@@ -45,10 +45,16 @@ def test_answers_to_one_option_pass_its_tests_and_fail_every_test_of_another(
 
 
 def answers_of(notebook) -> dict:
-    """What the names stand for after the setup and all answers ran."""
-    setup = next(cell for cell in notebook.cells if kind(cell) == "locked")
-    answers = [cell for cell in notebook.cells if kind(cell) == "answer"]
+    """What the names stand for after the answers ran, and the locked cells that they need."""
     space: dict = {}
-    for cell in [setup, *answers]:
-        exec(cell.source, space)
+    for cell in notebook.cells:
+        if kind(cell) == "answer" or is_setting(cell):
+            exec(cell.source, space)
     return space
+
+
+def is_setting(cell) -> bool:
+    """Whether a locked cell imports or sets something, and shows nothing."""
+    locked = kind(cell) == "locked" and cell.cell_type == "code"
+    shows = {"exhibit", "challenge"} & set(tags(cell)) or "when_written(" in cell.source
+    return locked and not shows
