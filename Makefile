@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help environment book serve lab quick test test-all lint notebooks assignments release preflight grade report claims weights screenshots bench execute pdf zip clean
+.PHONY: help environment book serve lab quick test test-all test-gpu lint notebooks assignments release preflight grade report claims weights screenshots bench execute pdf zip clean
 
 PYTHON := .venv/bin/python
 SITE := _build/html
@@ -51,6 +51,12 @@ test: lint ## all that CI runs: lint, unit tests, notebooks, the site, browser t
 
 test-all: test ## test, and what takes minutes
 	@$(PYTHON) -m pytest -q -m slow
+
+test-gpu: environment ## unit tests and notebooks on a GPU; LLM_DEVICE=mps for Apple's
+	@export LLM_DEVICE="$${LLM_DEVICE:-cuda}"
+	$(PYTHON) -c "import llm, torch; print('torch', torch.__version__, 'on', llm.default_device())"
+	$(PYTHON) -m pytest -q -m "not slow and not browser" tests
+	$(MAKE) execute
 
 notebooks: environment ## execute the committed notebooks again and normalise them
 	@$(PYTHON) scripts/normalise_notebooks.py chapters/*.ipynb

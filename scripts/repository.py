@@ -39,7 +39,8 @@ def rewritten(text: str, old: str, new: str, branch: str, version: str) -> str:
     '[x](https://github.com/c/d/blob/main/x)'
     """
     text = re.sub(rf"(?<![\w.-]){re.escape(old)}(?![\w-])", new, text)
-    text = re.sub(rf"({re.escape(new)}/(?:blob|tree|edit)/)[\w.-]+", rf"\g<1>{branch}", text)
+    name = re.escape(new)
+    text = re.sub(rf"({name}/(?:blob|tree|edit)/|/v2/gh/{name}/)[\w.-]+", rf"\g<1>{branch}", text)
     return re.sub(r"(/archive/refs/tags/v)[\w.]+(?=\.zip)", rf"\g<1>{version}", text)
 
 

@@ -87,6 +87,32 @@ def test_a_file_that_must_name_the_address_is_missed(copy):
     assert status == 1 and f"pyproject.toml: does not name https://github.com/{OLD}" in said
 
 
+def test_every_link_that_opens_a_notebook_names_a_tracked_file(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    tracked = set(
+        subprocess.run(["git", "ls-files"], capture_output=True, text=True).stdout.split()
+    )
+    opened = re.compile(
+        rf"colab\.research\.google\.com/github/{OLD}/blob/main/([^)\s\"\\]+)"
+        rf"|mybinder\.org/v2/gh/{OLD}/main\?urlpath=lab/tree/([^)\s\"\\]+)"
+    )
+    found = {
+        path.as_posix(): ["".join(pair) for pair in opened.findall(path.read_text())]
+        for path in texts()
+        if path.parts[0] != "tests"
+    }
+    assert len(found["README.md"]) >= 13 + 13 + 10
+    assert (
+        len([path for path in found if path.startswith("assignments/release") and found[path]])
+        == 10
+    )
+    assert (
+        not {name for names in found.values() for name in names}
+        - tracked
+        - {"assignments/release/NAME/NAME.ipynb"}
+    )
+
+
 @pytest.mark.parametrize("url", ["https://example.org/a/b", f"https://github.com/{NEW}/"])
 def test_an_address_that_colab_cannot_open_is_refused(copy, url):
     change("_config.yml", f"url: https://github.com/{OLD}", f"url: {url}")
@@ -101,6 +127,10 @@ def test_an_address_that_colab_cannot_open_is_refused(copy, url):
         ("https://github.com/a/b.git", "https://github.com/c/d.git"),
         ("git clone git@github.com:a/b", "git clone git@github.com:c/d"),
         ("/github/a/b/blob/dev/chapters/x.ipynb", "/github/c/d/blob/main/chapters/x.ipynb"),
+        (
+            "https://mybinder.org/v2/gh/a/b/dev?urlpath=x",
+            "https://mybinder.org/v2/gh/c/d/main?urlpath=x",
+        ),
         ("https://github.com/a/bc and x-a/b and a/b-c", None),
         ("https://github.com/e/f/blob/dev/x", None),
     ],

@@ -246,25 +246,30 @@ def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
     """Where a page's notebook runs, its file, the assignment on it, and its slides."""
     if not source.endswith(".ipynb"):
         return []
-    options = app.config.html_theme_options
-    repository = options["repository_url"].removeprefix("https://github.com/")
-    colab = f"{options['launch_buttons']['colab_url']}/github/{repository}/blob"
-    folder = Path(app.confdir)
-    name = Path(source).stem
+    folder, name = Path(app.confdir), Path(source).stem
     released = folder / "assignments" / "release" / name / f"{name}.ipynb"
-    opened = {"launch": ("Open in Colab", Path(source)), "pencil": ("Assignment", released)}
+    colab, binder = (run_at(app, service) for service in ("colab_url", "binderhub_url"))
+    page = Path(source).relative_to(folder).as_posix()
     links = [
-        {
-            "url": f"{colab}/{options['repository_branch']}/{path.relative_to(folder).as_posix()}",
-            "text": text,
-            "icon": icon,
-        }
-        for icon, (text, path) in opened.items()
-        if path.exists()
+        {"url": colab + page, "text": "Open in Colab", "icon": "launch"},
+        {"url": binder + page, "text": "Open in Binder", "icon": "launch"},
     ]
+    if released.exists():
+        url = colab + released.relative_to(folder).as_posix()
+        links.append({"url": url, "text": "Assignment", "icon": "pencil"})
     copied = context["pathto"](f"_sources/{context['sourcename']}", True)
     download = {"url": copied, "text": "Download notebook", "icon": "download", "download": True}
-    return [links[0], download, *links[1:], *slides.link_to(Path(source), context["pathto"])]
+    return [*links[:2], download, *links[2:], *slides.link_to(Path(source), context["pathto"])]
+
+
+def run_at(app: Sphinx, service: str) -> str:
+    """The address at which Colab or Binder opens a notebook, up to the notebook's path."""
+    options = app.config.html_theme_options
+    repository = options["repository_url"].removeprefix("https://github.com/")
+    host, branch = options["launch_buttons"][service], options["repository_branch"]
+    if service == "colab_url":
+        return f"{host}/github/{repository}/blob/{branch}/"
+    return f"{host}/v2/gh/{repository}/{branch}?urlpath=lab/tree/"
 
 
 def _description(app: Sphinx, source: Path, doctree: nodes.document | None) -> str:

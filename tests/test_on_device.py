@@ -1,0 +1,132 @@
+"""The same numbers on the device that LLM_DEVICE names as on the CPU, within what it can do.
+
+Every random draw is made on the CPU and moved. `make test-gpu` runs these where there is a GPU;
+without one the device is the CPU, and all but the tolerance is tried there too.
+"""
+
+import pytest
+import torch
+
+from llm import (
+    GPT,
+    Llama,
+    TrainConfig,
+    Trainer,
+    Transformer,
+    default_device,
+    generate,
+    get_batch,
+    load,
+    trace,
+)
+from llm.architectures import RNN, Encoder, EncoderDecoder
+
+TOLERANCE = {"cpu": 1e-6, "cuda": 2e-4, "mps": 2e-3}
+SWITCHES = [
+    {"position": "sinusoidal"},
+    {"position": "learned", "scale_embeddings": True},
+    {"position": "rope"},
+    {"position": "rope", "rope_layout": "interleaved", "qk_norm": True},
+    {"position": "alibi"},
+    {"position": "relative"},
+    {"position": "none", "attention_window": 3},
+    {"norm": "rmsnorm", "ffn": "swiglu", "bias": False, "n_kv_heads": 2},
+    {"norm_position": "post", "ffn": "relu", "tie_embeddings": False},
+]
+
+
+@pytest.fixture
+def device() -> torch.device:
+    return default_device()
+
+
+@pytest.fixture
+def tolerance(device) -> float:
+    return TOLERANCE[device.type]
+
+
+def near(here: torch.Tensor, there: torch.Tensor, tolerance: float) -> None:
+    torch.testing.assert_close(there.cpu(), here, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("fields", SWITCHES, ids=lambda f: "-".join(map(str, f.values())))
+def test_logits_and_gradients(tiny, device, tolerance, fields):
+    model = tiny(**fields)
+    ids = torch.randint(model.config.vocab_size, (2, 6))
+    here = model(ids)
+    here.square().mean().backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    there = model.to(device)(ids.to(device))
+    there.square().mean().backward()
+    near(here.detach(), there.detach(), tolerance)
+    for gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        near(gradient, parameter.grad, tolerance)
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_writing_draws_the_same_tokens(device, use_cache):
+    model, tokenizer = load("storyteller")
+    ids = torch.tensor([tokenizer.encode("Once there was a")] * 2)
+    texts = []
+    for place in ("cpu", device):
+        dice = torch.Generator().manual_seed(5)
+        model = model.to(place)
+        texts.append(
+            generate(model, ids.to(place), 20, top_p=0.9, generator=dice, use_cache=use_cache).cpu()
+        )
+    assert texts[0].tolist() == texts[1].tolist()
+
+
+def test_padding_and_a_trace(tiny, device, tolerance):
+    model = tiny(position="rope")
+    ids, mask = torch.randint(model.config.vocab_size, (2, 5)), torch.ones(2, 5, dtype=torch.bool)
+    mask[0, :2] = False
+    seen = []
+    for place in ("cpu", device):
+        with torch.no_grad(), trace(model.to(place)) as activations:
+            model(ids.to(place), padding_mask=mask.to(place))
+        seen.append(activations["blocks.1.attention.weights"])
+    near(*seen, tolerance)
+
+
+def test_a_batch_is_drawn_on_the_cpu_and_moved(device):
+    data = torch.arange(500)
+    drawn = [
+        get_batch(data, 4, 8, device=place, generator=torch.Generator().manual_seed(1))
+        for place in ("cpu", device)
+    ]
+    assert drawn[1][0].device.type == device.type
+    for here, there in zip(*drawn, strict=True):
+        assert torch.equal(here, there.cpu())
+
+
+def test_a_short_training_run_has_the_same_losses(device, tolerance):
+    data, losses = torch.arange(400) % 7, []
+    for place in ("cpu", device):
+        torch.manual_seed(0)
+        model = GPT(vocab_size=7, max_seq_len=16, d_model=8, n_layers=1, n_heads=1).to(place)
+        settings = TrainConfig(steps=10, batch_size=4, seq_len=8, log_every=1)
+        losses.append(Trainer(model, data, data, settings).fit().column("loss"))
+    assert losses[1] == pytest.approx(losses[0], abs=10 * tolerance)
+
+
+@pytest.mark.parametrize("make", [RNN, Encoder, EncoderDecoder], ids=lambda m: m.__name__)
+def test_the_other_families(device, tolerance, make):
+    sizes = {} if make is RNN else {"n_layers": 2, "n_heads": 2, "max_seq_len": 8}
+    model = make(vocab_size=11, d_model=8, **sizes).eval()
+    ids = torch.randint(11, (2, 5))
+    given = (ids, ids.flip(1)) if make is EncoderDecoder else (ids,)
+    with torch.no_grad():
+        here = model(*given)
+        there = model.to(device)(*[part.to(device) for part in given])
+    near(here, there, tolerance)
+
+
+def test_a_model_is_made_the_same_wherever_it_goes(device):
+    torch.manual_seed(3)
+    here = Llama(vocab_size=11, d_model=8, n_layers=1, n_heads=2, max_seq_len=8)
+    torch.manual_seed(3)
+    there = Transformer(here.config).to(device)
+    for one, other in zip(here.parameters(), there.parameters(), strict=True):
+        assert torch.equal(one, other.cpu())
