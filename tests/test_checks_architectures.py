@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from planted import planted
 from torch.nn import functional as F
 
 from llm import checks
@@ -14,11 +15,7 @@ CATALOGUES = {
     checks.check_cross_attention: known.CROSS_ATTENTION_BUGS,
     checks.check_prefix_mask: known.PREFIX_MASK_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 def named(check, text: str) -> list[str]:

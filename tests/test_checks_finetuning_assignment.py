@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from planted import planted
 from torch import nn
 from torch.nn import functional as F
 
@@ -37,11 +38,7 @@ CATALOGUES = {
     checks.check_story_loss: rows.STORY_LOSS_BUGS,
     checks.check_doubtful_dpo_loss: rows.DOUBTFUL_DPO_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 def named(check, text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from planted import planted
 from torch.nn import functional as F
 
 from llm import checks
@@ -15,11 +16,7 @@ CATALOGUES = {
     checks.check_feed_forward: known.FEED_FORWARD_BUGS,
     checks.check_block: known.BLOCK_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 def named(check, text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from planted import planted
 
 from llm import ModelConfig, checks
 from llm.checks import CheckFailed
@@ -15,11 +16,7 @@ CATALOGUES = {
     checks.check_count_params: known.COUNT_PARAMS_BUGS,
     checks.check_mix: known.MIX_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 def named(check, text: str) -> list[str]:

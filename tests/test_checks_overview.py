@@ -7,6 +7,7 @@ from math import exp, log, log2
 
 import pytest
 import torch
+from planted import assert_named_alone, planted
 
 from llm import checks
 from llm.checks import CheckFailed
@@ -29,19 +30,12 @@ CATALOGUES = {
     checks.check_mean_surprise: known.NATS_BUGS,
     bits: known.BITS_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 @pytest.mark.parametrize("check, sentence, bug", PLANTED, ids=[s[:40] for _, s, _ in PLANTED])
 def test_each_bug_gets_its_name_and_no_other(check, sentence, bug):
-    for seed in SEEDS:
-        with pytest.raises(CheckFailed) as caught:
-            check(bug, seed=seed)
-        assert [s for s in CATALOGUES[check] if s in str(caught.value)] == [sentence]
+    assert_named_alone(check, CATALOGUES[check], sentence, SEEDS)
 
 
 def test_the_catalogue_is_large():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from planted import planted
 
 from llm import ModelConfig, checks, parameters
 from llm import forward_flops as flops_of
@@ -18,11 +19,7 @@ CATALOGUES = {
     checks.check_kv_cache_bytes: known.KV_CACHE_BUGS,
     checks.check_power_law: known.POWER_LAW_BUGS,
 }
-PLANTED = [
-    (check, sentence, bug)
-    for check, catalogue in CATALOGUES.items()
-    for sentence, bug in catalogue.items()
-]
+PLANTED = planted(CATALOGUES)
 
 
 def named(check, text: str) -> list[str]:

@@ -1,0 +1,22 @@
+"""What the tests of all checks share: the bugs of the catalogues, and that each is named alone."""
+
+import pytest
+
+from llm.checks import CheckFailed
+
+
+def planted(catalogues: dict) -> list[tuple]:
+    """For each bug of ``{check: catalogue}`` the check, the sentence and the function with it."""
+    return [
+        (check, sentence, bug)
+        for check, catalogue in catalogues.items()
+        for sentence, bug in catalogue.items()
+    ]
+
+
+def assert_named_alone(check, catalogue: dict, sentence: str, seeds, **chosen) -> None:
+    """The check gives the bug its own sentence, and no other of the catalogue, for every seed."""
+    for seed in seeds:
+        with pytest.raises(CheckFailed) as caught:
+            check(catalogue[sentence], seed=seed, **chosen)
+        assert [s for s in catalogue if s in str(caught.value)] == [sentence]
