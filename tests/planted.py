@@ -14,9 +14,14 @@ def planted(catalogues: dict) -> list[tuple]:
     ]
 
 
+def named(catalogue: dict, text: str) -> list[str]:
+    """The sentences of the catalogue that stand in ``text``."""
+    return [sentence for sentence in catalogue if sentence in text]
+
+
 def assert_named_alone(check, catalogue: dict, sentence: str, seeds, **chosen) -> None:
     """The check gives the bug its own sentence, and no other of the catalogue, for every seed."""
     for seed in seeds:
         with pytest.raises(CheckFailed) as caught:
             check(catalogue[sentence], seed=seed, **chosen)
-        assert [s for s in catalogue if s in str(caught.value)] == [sentence]
+        assert named(catalogue, str(caught.value)) == [sentence]

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from planted import assert_named_alone, named
 
 from llm import RotaryPositionalEmbedding, checks, scaled_dot_product_attention
 from llm import causal_mask as books_causal_mask
@@ -25,17 +26,9 @@ CATALOGUES = {
 PLANTED = [(check, *bug) for check, catalogue in CATALOGUES.items() for bug in catalogue.items()]
 
 
-def named(check, text: str) -> list[str]:
-    """The sentences of the check's catalogue that stand in ``text``."""
-    return [sentence for sentence in CATALOGUES[check] if sentence in text]
-
-
 @pytest.mark.parametrize("check, sentence, bug", PLANTED, ids=[s[:40] for _, s, _ in PLANTED])
 def test_each_bug_gets_its_name_and_no_other(check, sentence, bug):
-    for seed in SEEDS:
-        with pytest.raises(CheckFailed) as caught:
-            check(bug, seed=seed)
-        assert named(check, str(caught.value)) == [sentence]
+    assert_named_alone(check, CATALOGUES[check], sentence, SEEDS)
 
 
 def test_the_catalogue_is_large():
@@ -268,7 +261,7 @@ def not_written(*arguments):
 def test_other_mistakes_are_shown(check, solution, message):
     with pytest.raises(CheckFailed, match=message) as caught:
         check(solution)
-    assert not named(check, str(caught.value)) and "Inputs" not in str(caught.value)
+    assert not named(CATALOGUES[check], str(caught.value)) and "Inputs" not in str(caught.value)
 
 
 def test_the_first_wrong_number_is_shown_with_its_place():

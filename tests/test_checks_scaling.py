@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted import planted
+from planted import assert_named_alone, named, planted
 
 from llm import ModelConfig, checks, parameters
 from llm import forward_flops as flops_of
@@ -22,16 +22,9 @@ CATALOGUES = {
 PLANTED = planted(CATALOGUES)
 
 
-def named(check, text: str) -> list[str]:
-    return [sentence for sentence in CATALOGUES[check] if sentence in text]
-
-
 @pytest.mark.parametrize("check, sentence, bug", PLANTED, ids=[s[:40] for _, s, _ in PLANTED])
 def test_each_bug_gets_its_name_and_no_other(check, sentence, bug):
-    for seed in SEEDS:
-        with pytest.raises(CheckFailed) as caught:
-            check(bug, seed=seed)
-        assert named(check, str(caught.value)) == [sentence]
+    assert_named_alone(check, CATALOGUES[check], sentence, SEEDS)
 
 
 def test_the_catalogue_is_large():
@@ -110,7 +103,7 @@ def test_a_wrong_answer_outside_the_catalogue_is_refused(check, wrong, says):
     for seed in SEEDS:
         with pytest.raises(CheckFailed, match=says) as caught:
             check(wrong, seed=seed)
-        assert not named(check, str(caught.value))
+        assert not named(CATALOGUES[check], str(caught.value))
 
 
 def test_what_is_no_answer_is_told():
