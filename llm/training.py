@@ -305,7 +305,7 @@ class Trainer:
         wanted, kind = self.config.precision, self.device.type
         able = kind == "cuda" and torch.cuda.is_bf16_supported()
         enabled = wanted == "bf16" or (wanted == "auto" and able)
-        return torch.autocast(kind, torch.bfloat16, enabled=enabled)
+        return torch.autocast(kind, torch.bfloat16) if enabled else nullcontext()
 
     def _check(self) -> None:
         c = self.config

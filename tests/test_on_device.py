@@ -1,11 +1,15 @@
 """The same numbers on the device that LLM_DEVICE names as on the CPU, within what it can do.
 
-Every random draw is made on the CPU and moved. `make test-gpu` runs these where there is a GPU;
-without one the device is the CPU, and all but the tolerance is tried there too.
+Every random draw is made on the CPU and moved. `make test-gpu` runs these where there is a GPU.
+Without one the device is that of `elsewhere.py`, which computes on the CPU and refuses what a GPU
+would.
 """
+
+from collections.abc import Iterator
 
 import pytest
 import torch
+from elsewhere import elsewhere
 
 from llm import (
     GPT,
@@ -36,13 +40,17 @@ SWITCHES = [
 
 
 @pytest.fixture
-def device() -> torch.device:
-    return default_device()
+def device() -> Iterator[torch.device]:
+    if default_device().type != "cpu":
+        yield default_device()
+        return
+    with elsewhere() as device:
+        yield device
 
 
 @pytest.fixture
-def tolerance(device) -> float:
-    return TOLERANCE[device.type]
+def tolerance() -> float:
+    return TOLERANCE[default_device().type]
 
 
 def near(here: torch.Tensor, there: torch.Tensor, tolerance: float) -> None:
@@ -101,7 +109,12 @@ def test_a_batch_is_drawn_on_the_cpu_and_moved(device):
         assert torch.equal(here, there.cpu())
 
 
-def test_a_short_training_run_has_the_same_losses(device, tolerance):
+def test_a_short_training_run_has_the_same_losses(device, tolerance, monkeypatch):
+    if device.type == "meta":  # for which torch has no fused step
+        adam = torch.optim.AdamW
+        monkeypatch.setattr(
+            torch.optim, "AdamW", lambda *given, fused, **rest: adam(*given, **rest)
+        )
     data, losses = torch.arange(400) % 7, []
     for place in ("cpu", device):
         torch.manual_seed(0)
@@ -130,3 +143,20 @@ def test_a_model_is_made_the_same_wherever_it_goes(device):
     there = Transformer(here.config).to(device)
     for one, other in zip(here.parameters(), there.parameters(), strict=True):
         assert torch.equal(one, other.cpu())
+
+
+MIXTURES = {
+    "a tensor of the CPU": lambda there: there + torch.ones(3),
+    "ids of the CPU": lambda there: torch.nn.functional.embedding(torch.tensor([0]), there[None]),
+    "a place of the CPU": lambda there: torch.where(torch.ones(3) > 0, there, 0),
+    "a draw with a generator of the CPU": lambda there: there.multinomial(
+        1, generator=torch.Generator()
+    ),
+    "numpy without a copy": lambda there: there.numpy(),
+}
+
+
+@pytest.mark.parametrize("mixture", MIXTURES.values(), ids=MIXTURES)
+def test_a_device_that_is_not_there_refuses_what_a_gpu_would(mixture):
+    with elsewhere() as device, pytest.raises((RuntimeError, TypeError)):
+        mixture(torch.ones(3, device=device))
