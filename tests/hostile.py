@@ -334,7 +334,7 @@ REACHING = {
 OTHERWISE = {
     "posix": f"{REFUSED}|TypeError",  # other arguments in other versions of Python
     "big": "OSError: .*File too large",
-    "torch": "RuntimeError: .*Permission denied",
+    "torch": "RuntimeError: .*(Permission denied|cannot be opened)",
 }
 
 

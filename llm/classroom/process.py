@@ -95,6 +95,7 @@ class Process:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self.locks = self._started()["locks"]
+        self.most = self._memory() + 2 * limits.memory_mb * 2**20  # of torch alone, 200 to 500 MB
 
     def _read(self) -> None:
         """Pass on lines; the empty one says that there are no more."""
@@ -171,14 +172,15 @@ class Process:
     def _over(self, worked: float, waited: float, end: float) -> str:
         """The limit that is exceeded, in words."""
         limits, clock = self.limits, PATIENCE * self.limits.cell_seconds
-        memory = 2 * limits.memory_mb
         if worked > limits.cell_seconds:
             return f"ran longer than {limits.cell_seconds:g} seconds: an endless loop?"
         if waited > clock:
             return f"took longer than {clock:g} seconds: an endless loop, or does it wait?"
         if time.monotonic() > end:
             return f"stopped: the notebook took {limits.notebook_seconds:g} seconds"
-        return f"used more than {memory:,} MB" if self._memory() > memory * 2**20 else ""
+        if self._memory() > self.most:
+            return f"used {2 * limits.memory_mb:,} MB and more"
+        return ""
 
     def _seconds(self) -> float:
         """How long the process has been at work."""
