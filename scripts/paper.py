@@ -3,13 +3,15 @@
     python scripts/paper.py pdf        _build/inside-an-llm.pdf, printed by Chromium
     python scripts/paper.py zip        _build/inside-an-llm.zip, opened by its index.html
 
-Both are made from the built site, ``_build/html``. In the PDF every view stands as it starts, every
-fold is open, links from page to page lead to the page's first sheet, and the outline has the
-chapters with their sections.
+Both are made from the built site, ``_build/html``. In the PDF the figure of a view stands in its
+place, the answers of a quiz stand behind its questions, every fold is open, links from page to page
+lead to the page's first sheet, sheets are numbered through, and the outline has the chapters with
+their sections.
 """
 
-import html
 import io
+import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -24,12 +26,53 @@ from screenshots import FLAGS, chromium, show_all, what_is_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE, NAME = ROOT / "_build" / "html", "inside-an-llm"
+EXECUTED = ROOT / "_build" / "jupyter_execute"
 PAPER = {"format": "A4", "print_background": True, "tagged": True, "outline": True}
 PAPER |= {"margin": {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"}}
-FOOT = (
-    '<div style="width:100%;font:8pt system-ui;color:#666;text-align:center">'
-    "{} · Inside an LLM</div>"
-)
+_TOKEN = re.compile(r'class="llm-view"[^>]* data-token="(\w+)"')
+STYLE = """
+html {{ counter-reset: page {before}; }}
+@page {{
+    @bottom-center {{
+        content: {title} " · " counter(page); font: 8pt sans-serif; color: #666;
+    }}
+}}
+figure.paper {{ margin: 1.2rem 0; break-inside: avoid; }}
+figure.paper img {{ display: block; max-width: 100%; }}
+.llm-view > .llm-frame {{ display: none; }}
+.llm-view > .llm-fallback {{ display: block !important; max-height: none; overflow: visible; }}
+.llm-view li {{ break-inside: avoid; }}
+"""
+# Puts its picture in place of each view, and the answers of a quiz behind its questions.
+ON_PAPER = """async pictures => {
+    const element = (name, ...children) => {
+        const made = document.createElement(name);
+        made.append(...children);
+        return made;
+    };
+    const page = document.querySelector("link[rel=canonical]").href;
+    for (const view of document.querySelectorAll(".llm-view")) {
+        if (view.dataset.view === "quiz") {
+            const fallback = view.querySelector(".llm-fallback");
+            const folds = [...fallback.querySelectorAll("li > details")];
+            const word = element("p", element("b", folds[0].firstElementChild.textContent));
+            const answers = folds.map(({childNodes}) => element("li", ...[...childNodes].slice(1)));
+            for (const fold of folds) fold.remove();
+            fallback.append(word, element("ol", ...answers));
+            continue;
+        }
+        const question = view.querySelector(".llm-question").textContent;
+        const source = {src: pictures[view.dataset.token], alt: question};
+        const picture = Object.assign(new Image(), source);
+        await picture.decode();
+        picture.style.inlineSize = `${picture.naturalWidth / 120}in`;
+        const address = `${page}#${view.id.replace("llm-", "")}`;
+        const link = Object.assign(element("a", "Try it in the browser."), {href: address});
+        const figure = element("figure", picture, element("figcaption", `${question} `, link));
+        figure.className = "paper";
+        view.replaceWith(figure);
+    }
+}"""
 
 
 def pages_of_the_book() -> list[str]:
@@ -38,21 +81,31 @@ def pages_of_the_book() -> list[str]:
     return [f"{entry}.html" for entry in [toc["root"], *[c["file"] for c in toc["chapters"]]]]
 
 
-def printed(browser: Browser, path: Path) -> bytes:
-    """One page of the site as a PDF; ``SystemExit`` where something of it is missing."""
+def pictures_of(notebook: Path) -> dict[str, str]:
+    """The picture that each view of an executed notebook made for paper, by the view's token."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook.exists() else []
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    tokens = [_TOKEN.search("".join(data.get("text/html", ""))) for data in outputs]
+    return {
+        token[1]: "data:image/png;base64," + "".join(data["image/png"]).strip()
+        for token, data in zip(tokens, outputs, strict=True)
+        if token
+    }
+
+
+def printed(browser: Browser, address: str, before: int) -> bytes:
+    """A page of the site as a PDF with ``before`` sheets before it; ``SystemExit`` on a fault."""
+    path = SITE / address
     page = browser.new_page(viewport={"width": 660, "height": 900}, color_scheme="light")
     page.goto(path.as_uri())
     show_all(page)
     if faults := what_is_missing(page):
         raise SystemExit(f"{path.name} cannot be printed: {'; '.join(faults)}")
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
-    title = page.title().split(" – ")[0]
-    sheets = page.pdf(
-        **PAPER,
-        display_header_footer=True,
-        header_template="<span></span>",
-        footer_template=FOOT.format(html.escape(title)),
-    )
+    page.evaluate(ON_PAPER, pictures_of(EXECUTED / Path(address).with_suffix(".ipynb")))
+    title = json.dumps(page.title().split(" – ")[0], ensure_ascii=False)
+    page.add_style_tag(content=STYLE.format(title=title, before=before))
+    sheets = page.pdf(**PAPER)
     page.close()
     return sheets
 
@@ -94,7 +147,10 @@ def make_pdf(target: Path) -> None:
     """Print all pages of the book and bind them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        parts = {address: printed(browser, SITE / address) for address in pages_of_the_book()}
+        parts, before = {}, 0
+        for address in pages_of_the_book():
+            parts[address] = printed(browser, address, before)
+            before += len(PdfReader(io.BytesIO(parts[address])).pages)
     book = bound(parts)
     book.add_metadata({"/Title": "Inside an LLM", "/Author": "The authors of Inside an LLM"})
     part = target.with_suffix(".part")
