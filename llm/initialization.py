@@ -15,8 +15,9 @@ MAPS = ("_proj.weight", "lm_head.weight")
 def initialize(model: nn.Module, scheme: str = "normal", std: float = 0.02) -> None:
     """Draw all matrices of a transformer anew, and set its biases to 0; norms stay as they are.
 
-    ``"normal"`` draws from N(0, ``std``²), and divides what writes to the residual stream by
-    √(2 · n_layers), so that the sum of 2 · n_layers such writes does not grow with the depth.
+    ``"normal"`` draws from N(0, σ²) with σ = ``std``, and divides what writes to the residual
+    stream by √(2 · n_layers), so that the sum of 2 · n_layers such writes does not grow with the
+    depth.
     ``"xavier"`` draws a linear map of shape (out, in) uniformly from ±√(6 / (in + out)), which
     keeps the variance of signals and of gradients about equal; tables are drawn as above. Raises
     ``ValueError`` for another scheme.

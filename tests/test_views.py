@@ -194,7 +194,7 @@ def test_import_of_the_package_is_light():
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_every_string_is_used_and_every_use_has_a_string(name):
-    words = json.loads((FOLDER / "strings.json").read_text(encoding="utf-8"))
+    words = json.loads((FOLDER / "words" / "en.json").read_text(encoding="utf-8"))
     used = _keys_in_script(name) | _keys_in_python(name) | {"title"}
     assert used == words["shared"].keys() | words[name].keys()
     assert not words["shared"].keys() & words[name].keys()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.locale import _
 from sphinx.util.docutils import SphinxDirective
 
-TRACKS = {"idea": "Idea", "code": "Code", "math": "Mathematics"}
+TRACKS = {"idea": _("Idea"), "code": _("Code"), "math": _("Mathematics")}
 _TRACK = re.compile(r'<span class="track (\w+)">')
 
 
@@ -35,7 +36,7 @@ def add_chapter_card(app: Sphinx, doctree: nodes.document) -> None:
     card = nodes.container(classes=["chapter-card"])
     card += nodes.paragraph("", chapter["question"], classes=["chapter-question"])
     card += _facts(chapter, tracks_of(doctree))
-    card += nodes.paragraph("", "After this chapter you can", classes=["chapter-after"])
+    card += nodes.paragraph("", _("After this chapter you can"), classes=["chapter-after"])
     items = (nodes.list_item("", nodes.paragraph("", goal)) for goal in chapter["objectives"])
     card += nodes.bullet_list("", *items, classes=["chapter-objectives"])
     title.parent.insert(title.parent.index(title) + 1, card)
@@ -43,12 +44,16 @@ def add_chapter_card(app: Sphinx, doctree: nodes.document) -> None:
 
 def _facts(chapter: dict, tracks: list[str]) -> nodes.bullet_list:
     """Length, tracks and prerequisites, each an entry of a list that reads as a line or two."""
-    needed = "; ".join(chapter.get("prerequisites", [])) or "nothing"
-    facts = [nodes.Text(f"{chapter['minutes']} minutes")]
+    needed = "; ".join(chapter.get("prerequisites", [])) or _("nothing")
+    facts = [nodes.Text(_minutes(chapter))]
     facts += [_raw(" ".join(map(track_label, tracks)))] if tracks else []
-    facts += [nodes.Text(f"Before this: {needed}")]
+    facts += [nodes.Text(_("Before this: {needed}").format(needed=needed))]
     items = (nodes.list_item("", nodes.paragraph("", "", fact)) for fact in facts)
     return nodes.bullet_list("", *items, classes=["chapter-facts"])
+
+
+def _minutes(chapter: dict) -> str:
+    return _("{minutes} minutes").format(minutes=chapter["minutes"])
 
 
 # --- tracks -----------------------------------------------------------------------------------
@@ -81,7 +86,7 @@ def mark_sections(toc: str, doctree: nodes.document) -> str:
         tracks = tracks_of(section)
         if tracks and section.parent is not doctree:
             marks = "".join(f'<i class="track {track}"></i>' for track in tracks)
-            names = html.escape(", ".join(TRACKS[track] for track in tracks))
+            names = html.escape(", ".join(f"{TRACKS[track]}" for track in tracks))
             marks = f' <span class="marks" role="img" aria-label="{names}">{marks}</span></a>'
             entry = rf'(href="#{re.escape(section["ids"][0])}"[^>]*>.*?)</a>'
             toc = re.sub(entry, rf"\g<1>{marks}", toc, count=1, flags=re.DOTALL)
@@ -122,7 +127,7 @@ def _entry(app: Sphinx, name: str, chapter: dict) -> nodes.list_item:
         "",
         nodes.paragraph("", "", link, classes=["chapter-title"]),
         nodes.paragraph("", chapter["question"], classes=["chapter-question"]),
-        nodes.paragraph("", f"{chapter['minutes']} minutes", classes=["chapter-minutes"]),
+        nodes.paragraph("", _minutes(chapter), classes=["chapter-minutes"]),
     )
 
 
@@ -139,7 +144,7 @@ def fold_deeper_sections(app: Sphinx, doctree: nodes.document, docname: str) -> 
     if app.builder.format != "html":
         return
     for section in doctree.findall(nodes.section):
-        if section[0].astext().strip() == "Deeper":
+        if section[0].astext().strip() == _("Deeper"):
             for part in (node for node in section if isinstance(node, nodes.section)):
                 part.insert(0, _raw('<details class="deeper"><summary>'))
                 part.insert(2, _raw("</summary>"))

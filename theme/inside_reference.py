@@ -1,9 +1,17 @@
-"""Leads references to short public names, such as ``llm.trace``, to where they are defined."""
+"""Mends the reference: short public names lead home, and forward does not quote PyTorch."""
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+
+
+def leave_out_inherited(
+    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """Drop the general advice that PyTorch gives to every ``forward`` without words of its own."""
+    if name.endswith(".forward") and any("recipe for forward pass" in line for line in lines):
+        lines.clear()
 
 
 def resolve_short_name(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import inside_chapters as chapters
 from sphinx.application import Sphinx
+from sphinx.locale import _
 
 BEGIN, CONTINUE, END = "slide", "slide-continued", "/slide"
 FOLDER = "slides"  # beside the folder of the chapters, so that ../_static is right in both
@@ -143,7 +144,7 @@ def slides_of(path: Path) -> str | None:
 def link_to(path: Path, pathto: Callable[[str], str]) -> list[dict]:
     """The link to the slides of a chapter's file, for the tools of its page."""
     address = slides_of(path)
-    return [{"url": pathto(address), "text": "Slides", "icon": "slides"}] if address else []
+    return [{"url": pathto(address), "text": _("Slides"), "icon": "slides"}] if address else []
 
 
 def collect_slides(app: Sphinx) -> Iterator[tuple[str, dict, str]]:

@@ -18,11 +18,13 @@ from pathlib import Path
 import inside_chapters as chapters
 import inside_public as public
 import inside_slides as slides
+from babel import Locale
 from docutils import nodes
 from inside_images import inline_diagrams
-from inside_reference import resolve_short_name
+from inside_reference import leave_out_inherited, resolve_short_name
 from inside_views import put_view_pages
 from sphinx.application import Sphinx
+from sphinx.locale import _
 
 THEME = Path(__file__).parent / "inside"
 MATHJAX_FILES = (
@@ -45,6 +47,7 @@ def setup(app: Sphinx) -> dict:
     app.add_js_file("book.js", loading_method="defer")
     app.add_css_file("palette.css", priority=100)
     app.connect("config-inited", public.set_address)
+    app.connect("config-inited", set_language)
     app.connect("config-inited", prepare_folders)
     app.connect("config-inited", forget_results_of_older_source)
     app.connect("env-get-outdated", reread_after_source_edit)
@@ -58,6 +61,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-resolved", chapters.wrap_tables)
     app.connect("doctree-resolved", inline_diagrams)
     app.connect("missing-reference", resolve_short_name)
+    app.connect("autodoc-process-docstring", leave_out_inherited)
     app.connect("html-page-context", fill_in_page)
     app.connect("html-collect-pages", slides.collect_slides)
     app.connect("build-finished", finish_site)
@@ -77,6 +81,14 @@ def prepare_folders(app: Sphinx, config) -> None:
     copy_mathjax(made / "mathjax")
     (made / "palette.css").write_text(palette_css())
     config.html_static_path.append(str(made))
+
+
+def set_language(app: Sphinx, config) -> None:
+    """Give the views the language of the book where there are words in it."""
+    from llm.views.view import WORDS
+
+    there = (WORDS / f"{config.language}.json").exists()
+    os.environ["LLM_LANGUAGE"] = config.language if there else "en"
 
 
 def palette_css() -> str:
@@ -114,8 +126,9 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
     public.write_notices(app)
     target = f"{app.config.root_doc}.html"
     (site / "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{app.config.html_title}'
-        f'</title>\n<meta http-equiv="refresh" content="0; url={target}">\n'
+        f'<!DOCTYPE html>\n<html lang="{app.config.language}">\n<meta charset="utf-8">\n'
+        f"<title>{app.config.html_title}</title>\n"
+        f'<meta http-equiv="refresh" content="0; url={target}">\n'
         f'<p><a href="{target}">{app.config.html_title}</a></p>\n</html>\n'
     )
 
@@ -218,7 +231,11 @@ def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document 
     tracks = chapters.tracks_of(doctree) if doctree else []
     toc = chapters.mark_sections(context.get("toc", ""), doctree) if doctree else ""
     labels = [chapters.track_label(track) for track in tracks]
-    return {"questions": questions, "toc": toc, "track_labels": labels, "panel": PANEL}
+    frame = {"questions": questions, "toc": toc, "track_labels": labels, "panel": PANEL}
+    language = app.config.language
+    direction, root = Locale.parse(language).text_direction, context["content_root"]
+    tongue = f'lang="{language.replace("_", "-")}" dir="{direction}"'
+    return frame | {"html_tag": f'<html {tongue} data-content_root="{root}">'}
 
 
 def scripts_of(context: dict, doctree: nodes.document | None) -> list:
@@ -251,14 +268,14 @@ def notebook_links(app: Sphinx, source: str, context: dict) -> list[dict]:
     colab, binder = (run_at(app, service) for service in ("colab_url", "binderhub_url"))
     page = Path(source).relative_to(folder).as_posix()
     links = [
-        {"url": colab + page, "text": "Open in Colab", "icon": "launch"},
-        {"url": binder + page, "text": "Open in Binder", "icon": "launch"},
+        {"url": colab + page, "text": _("Open in Colab"), "icon": "launch"},
+        {"url": binder + page, "text": _("Open in Binder"), "icon": "launch"},
     ]
     if released.exists():
         url = colab + released.relative_to(folder).as_posix()
-        links.append({"url": url, "text": "Assignment", "icon": "pencil"})
+        links.append({"url": url, "text": _("Assignment"), "icon": "pencil"})
     copied = context["pathto"](f"_sources/{context['sourcename']}", True)
-    download = {"url": copied, "text": "Download notebook", "icon": "download", "download": True}
+    download = {"url": copied, "text": _("Download notebook"), "icon": "download", "download": True}
     return [*links[:2], download, *links[2:], *slides.link_to(Path(source), context["pathto"])]
 
 

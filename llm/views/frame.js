@@ -35,6 +35,7 @@ export class Frame {
     const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
     Object.assign(this, { root, data: data.view, strings: data.strings });
     Object.assign(this, { files: data.files, page: data.page });
+    this.plurals = new Intl.PluralRules(data.language, { maximumFractionDigits: 2 });
     this.address = freeAddress(data.anchor);
     root.id = `llm-${this.address}`;
     this.body = h("div", { class: "llm-body" });
@@ -56,13 +57,14 @@ export class Frame {
   }
 
   /**
-   * Words that count something, singular or plural.
-   * @param {string} key  of the plural; the singular is `key` with `_one`
+   * Words that count something, in the form that the language has for the number.
+   * @param {string} key  of the plural; the singular is `key` with `_one`, other forms `_few`, `_many`, …
    * @param {number} n
    * @param {Record<string, string | number>} [values]
    */
   count(key, n, values = {}) {
-    return this.t(number(n) === "1" ? `${key}_one` : key, { ...values, n });
+    const form = `${key}_${this.plurals.select(n)}`;
+    return this.t(form in this.strings ? form : key, { ...values, n });
   }
 
   /**

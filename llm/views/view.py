@@ -1,9 +1,10 @@
 """What all views share: one HTML text with script, style and data, and equals for other readers.
 
-A view is a subclass of :class:`View`, a plain ES module ``NAME_view.js`` and its words in
-``strings.json``. The module may import from its neighbours; all are joined into one inline script
-without ``import``, so the same HTML works on a site, over ``file://``, in a sandboxed frame and in
-every notebook, with no kernel and no network.
+A view is a subclass of :class:`View`, a plain ES module ``NAME_view.js`` and its words, which stand
+in one file for each language, ``words/LANGUAGE.json``; the environment variable ``LLM_LANGUAGE``
+chooses it, by default ``en``. The module may import from its neighbours; all are joined into one
+inline script without ``import``, so the same HTML works on a site, over ``file://``, in a sandboxed
+frame and in every notebook, with no kernel and no network.
 
 Large data (a vocabulary, weights) stands in the HTML too, unless the environment variable
 ``LLM_BOOK_BUILD`` names a folder: then it is written there as a ``.js`` file that all pages share
@@ -24,6 +25,7 @@ from pathlib import Path
 from llm.style import css_variables
 
 FOLDER = Path(__file__).parent
+WORDS = FOLDER / "words"
 _IMPORT = re.compile(r'^import [^;]*? from "\./(\w+\.js)";\n', re.MULTILINE)
 _JSDOC = re.compile(r"^ */\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
 
@@ -92,7 +94,7 @@ class View:
     def _fragment(self, files: dict[str, str] | None = None, page: str | None = None) -> str:
         """The view's HTML; ``files`` are names of shared files, without them all is inline."""
         data = {"anchor": self.anchor, "view": self.payload(inline=not files)}
-        data |= {"strings": strings(self.name)}
+        data |= {"strings": strings(self.name), "language": language()}
         data |= {"files": files or {}, "page": page}
         inline = {} if files else self.shared()
         script, style = script_text(self.name), css_text(self.name)
@@ -103,7 +105,7 @@ class View:
             for name, text in inline.items()
         ]
         return (
-            f'<div class="llm-view" data-view="{self.name}" data-token="{token}" '
+            f'<div class="llm-view" {_tongue()} data-view="{self.name}" data-token="{token}" '
             'data-lm-suppress-shortcuts="true">\n'
             f'<style>{style}</style>\n<div class="llm-fallback">{self.fallback()}</div>\n'
             + "\n".join(blocks)
@@ -117,11 +119,32 @@ class View:
         return base64.b64encode(buffer.getvalue()).decode()
 
 
-@cache
+def language() -> str:
+    """The language of the views' words, such as ``en``: ``LLM_LANGUAGE``, by default English.
+
+    Raises ``ValueError`` for a language that has no file of words.
+    """
+    wanted, there = os.environ.get("LLM_LANGUAGE", "en"), sorted(p.stem for p in WORDS.iterdir())
+    if wanted not in there:
+        raise ValueError(f"LLM_LANGUAGE={wanted!r}: there are words for {', '.join(there)}")
+    return wanted
+
+
 def strings(name: str) -> dict[str, str]:
     """The words of view ``name`` together with those that all views share."""
-    words = json.loads((FOLDER / "strings.json").read_text(encoding="utf-8"))
+    words = _words(WORDS / f"{language()}.json")
     return words["shared"] | words[name]
+
+
+def _tongue() -> str:
+    """Language and direction of the words, as attributes of an element."""
+    direction = _words(WORDS / f"{language()}.json")["direction"]
+    return f'lang="{language()}" dir="{direction}"'
+
+
+@cache
+def _words(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @cache
@@ -179,7 +202,7 @@ def _json(value: object) -> str:
 def _page(title: str, fragment: str, root: str = "./") -> str:
     title = html.escape(title)
     return (
-        f'<!doctype html>\n<html lang="en" data-content_root="{root}">\n<head>\n'
+        f'<!doctype html>\n<html {_tongue()} data-content_root="{root}">\n<head>\n'
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
         f'<title>{title}</title>\n<meta name="description" content="{title}">\n'
         '<link rel="icon" href="data:,">\n</head>\n<body class="llm-page">\n<main>\n'

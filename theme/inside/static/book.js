@@ -47,12 +47,12 @@ function addCopyButtons() {
   for (const block of all("article div.highlight")) {
     if (block.closest(".cell_output")) continue;
     const button = document.createElement("button");
-    Object.assign(button, {type: "button", className: "copy", textContent: "Copy"});
-    button.setAttribute("aria-label", "Copy this code");
+    Object.assign(button, {type: "button", className: "copy", textContent: words.copy});
+    button.setAttribute("aria-label", words.copy_this);
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(block.querySelector("pre").innerText.trimEnd());
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      button.textContent = words.copied;
+      setTimeout(() => { button.textContent = words.copy; }, 1500);
     });
     block.append(button);
   }

@@ -1,28 +1,28 @@
 /** What every page and every deck of slides does: colours, boxes that scroll, print. */
 
 const root = document.documentElement;
+const words = JSON.parse(document.querySelector("#words").textContent); // in the book's language
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 const one = (selector) => document.querySelector(selector);
 const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
 
 // --- light and dark ---------------------------------------------------------------------------
 
-const MODES = {auto: "as the system", light: "light", dark: "dark"};
+const MODES = ["auto", "light", "dark"];
 
 /** Show the page in a mode, and name it on the button. */
 function showMode(mode) {
   const dark = mode === "dark" || (mode === "auto" && systemDark.matches);
   Object.assign(root.dataset, {mode, theme: dark ? "dark" : "light"});
-  one("#mode-switch").setAttribute("aria-label", `Colours: ${MODES[mode]}`);
-  one("#mode-switch").title = `Colours: ${MODES[mode]}`;
+  one("#mode-switch").setAttribute("aria-label", words[mode]);
+  one("#mode-switch").title = words[mode];
 }
 
 function setUpModes() {
-  const names = Object.keys(MODES);
-  showMode(root.dataset.mode in MODES ? root.dataset.mode : "auto");
+  showMode(MODES.includes(root.dataset.mode) ? root.dataset.mode : "auto");
   systemDark.addEventListener("change", () => showMode(root.dataset.mode));
   one("#mode-switch").addEventListener("click", () => {
-    const next = names[(names.indexOf(root.dataset.mode) + 1) % names.length];
+    const next = MODES[(MODES.indexOf(root.dataset.mode) + 1) % MODES.length];
     try { localStorage.setItem("mode", next); } catch { /* kept for this page only */ }
     showMode(next);
   });
@@ -51,11 +51,6 @@ function setUpPrint() {
 
 // --- wide things ------------------------------------------------------------------------------
 
-const SCROLLERS = {
-  "div.math": "Formula", "span.math > mjx-container": "Formula", "article pre": "Code",
-  ".table-box": "Table", ".diagram": "Diagram", ".output.text_html": "Output",
-};
-
 /** Whether a box holds more than it can show; a formula in a line is measured against its line. */
 function isWide(box) {
   const formula = box.matches("span.math > *") && box.querySelector("mjx-math");
@@ -65,13 +60,13 @@ function isWide(box) {
 
 /** Let the keyboard reach each box that is too wide for the page, and only those. */
 function markScrollers() {
-  for (const [selector, name] of Object.entries(SCROLLERS))
+  for (const [selector, name] of Object.entries(words.wide))
     for (const box of all(selector)) {
       if (box.matches(":has(.llm-view)")) continue;
       const wide = isWide(box);
       if (wide === box.hasAttribute("data-wide")) continue;
       box.toggleAttribute("data-wide", wide);
-      const attributes = {tabindex: 0, role: "group", "aria-label": `${name}, scrolls sideways`};
+      const attributes = {tabindex: 0, role: "group", "aria-label": name};
       for (const [key, value] of Object.entries(attributes))
         if (wide) box.setAttribute(key, value);
         else box.removeAttribute(key);
