@@ -231,5 +231,22 @@ def test_what_was_read_is_told():
         checks.check_update(known.update, layout="BDSH")
 
 
+def test_prompts_that_were_changed_are_told():
+    def grows(rows, pad):
+        for row in rows:
+            row[:0] = [pad] * (7 - len(row))
+        return torch.tensor(rows), torch.tensor(rows) > 0
+
+    def takes(read, ids, n, limit, stop):
+        return [ids.pop()]
+
+    with pytest.raises(CheckFailed, match=r"yours is rows changed to \[\[.*; work on a copy"):
+        checks.check_pad_rows(grows)
+    with pytest.raises(CheckFailed, match=r"yours is the list ids changed to \["):
+        checks.check_write_on(takes)
+    with pytest.raises(CheckFailed, match=r"\(\) of torch.int64 in place of \d, no tensor"):
+        checks.check_judge(lambda p, q, guesses, dice: (torch.tensor(0), p[0]))
+
+
 def test_guesses_go_on_where_the_text_ends():
     assert _Guess([1, 2, 3, 4, 5])([1, 2, 3]) == [4, 5]

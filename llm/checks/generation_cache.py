@@ -389,24 +389,32 @@ def _look_at_attention(
 
 
 def _look_at_writing(write_on: Callable, reference: Callable, values: dict) -> Seen | None:
-    def act(function: Callable) -> dict | None:
-        reader = _Reader(values["read"])
-        text = function(reader, list(values["ids"]), values["n"], LIMIT, values["stop"])
+    def act(function: Callable) -> dict | Seen | None:
+        reader, ids = _Reader(values["read"]), list(values["ids"])
+        text = function(reader, ids, values["n"], LIMIT, values["stop"])
         if text is None:
             return None
+        if ids != values["ids"]:
+            return Seen([ids, text, reader.calls], f"the list ids changed to {shown(ids)}")
         return {"the text": text, "(new, keep) of each read": reader.calls}
 
-    return compare(act(write_on), act(reference))
+    found = act(write_on)
+    return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
 def _look_at_pair(
     function: Callable, reference: Callable, values: dict, names: tuple[str, str]
 ) -> Seen | None:
-    def act(other: Callable) -> dict | None:
-        value = other(*[_copy(argument) for argument in values.values()])
+    def act(other: Callable) -> dict | Seen | None:
+        arguments = [_copy(argument) for argument in values.values()]
+        value = other(*arguments)
+        for name, before, after in zip(values, values.values(), arguments, strict=True):
+            if not same(before, after):
+                return Seen(after, f"{name} changed to {shown(after)}; work on a copy")
         return None if value is None else _pair(value, "", names)
 
-    return compare(act(function), act(reference))
+    found = act(function)
+    return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
 def _look_at_one(function: Callable, reference: Callable, values: dict) -> Seen | None:
@@ -447,7 +455,8 @@ def _words(value: Any, right: Any) -> str:
         return shown(value)
     kind = f"{tuple(value.shape)}"
     if not isinstance(right, Tensor) or value.dtype != right.dtype:
-        return f"{kind} of {value.dtype}"
+        wanted = "" if isinstance(right, Tensor) else f" in place of {shown(right)}, no tensor"
+        return f"{kind} of {value.dtype}{wanted}"
     if value.shape != right.shape:
         return kind
     wrong = (~_isclose(value, right, rtol=1e-5, atol=1e-5, equal_nan=True)).nonzero().tolist()
