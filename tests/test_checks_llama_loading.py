@@ -284,7 +284,9 @@ def test_a_tied_head_is_counted_as_in_the_exhibit():
 
 def test_layers_have_numbers_of_two_digits():
     def first_digit(state, sizes):
-        return {n.replace("blocks.10", "blocks.1"): t for n, t in known.translate(state, sizes).items()}
+        return {
+            n.replace("blocks.10", "blocks.1"): t for n, t in known.translate(state, sizes).items()
+        }
 
     with pytest.raises(CheckFailed, match=r"blocks\.10?\."):
         checks.check_translate(first_digit)

@@ -112,7 +112,7 @@ def check_convert(convert: Callable[..., Tensor], seed: int = 0, layout: str = "
 
 
 def check_translate(translate: Callable[..., dict], seed: int = 0, source: str = "meta") -> Passed:
-    """Check ``translate(state, sizes)`` with a head of its own and, in eleven layers, a tied one."""
+    """Check ``translate(state, sizes)`` with a head of its own and, in 11 layers, a tied one."""
     random, cases = Random(seed), []
     reference = _of(known.translate, source=_choice("source", source, known.BLOCK))
     for sizes in _sizes(seed):

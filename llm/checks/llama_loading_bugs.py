@@ -463,8 +463,8 @@ def _by_value(state: dict[str, Tensor]) -> list[Tensor]:
 
 _count = partial(partial, count_tensors)
 COUNT_TENSORS_BUGS = {
-    "a tensor with two names is counted twice: two objects, one place in memory, data_ptr().": _count(
-        once=lambda state: state.values()
+    "a tensor with two names is counted twice: two objects, one place in memory, data_ptr().": (
+        _count(once=lambda state: state.values())
     ),
     "lm_head is never counted; where it is no tied one it has numbers of its own.": _count(
         once=lambda state: [t for name, t in state.items() if "lm_head" not in name]
