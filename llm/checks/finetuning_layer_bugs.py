@@ -185,7 +185,7 @@ def _adapt_bugs(right: str) -> dict[str, Callable]:
     scales = _scale_bugs(right, "the product of the factors counts")
     return {
         **{sentence: partial(adapt, scale=scale) for sentence, scale in scales.items()},
-        "the length of down is taken for the rank; down is (in, rank).": wrong(rank=0),
+        "a long side is taken for the rank; down is (in, rank), up is (rank, out).": wrong(rank=0),
         "what the frozen weight gives is scaled as well; only the product is.": (
             lambda x, weight, down, up, alpha: (
                 SCALES[right](alpha, down.shape[1]) * (x @ weight.T + x @ down @ up)
@@ -219,7 +219,7 @@ def _fold_bugs(right: str) -> dict[str, Callable]:
         "the product is not transposed; the weight is (out, in), down @ up is (in, out).": wrong(
             product=lambda down, up: down @ up
         ),
-        "the length of down is taken for the rank; down is (in, rank).": wrong(rank=0),
+        "a long side is taken for the rank; down is (in, rank), up is (rank, out).": wrong(rank=0),
         "the whole result is transposed, (in, out); the layer's weight is (out, in).": (
             lambda *arguments: fold(*arguments, scale=SCALES[right]).T
         ),

@@ -317,7 +317,7 @@ DOUBTFUL_DPO_BUGS = {
             -_logsigmoid((1 - 2 * doubt) * beta * (c - r - oc + orj)).mean()
         )
     ),
-    "for the pairs the other way round the old answers are swapped, too.": (
+    "the new answers alone are swapped for the wrong pairs; the old ones change places as well.": (
         lambda c, r, oc, orj, beta, doubt: (
             -(
                 (1 - doubt) * _logsigmoid(beta * (c - r - oc + orj))

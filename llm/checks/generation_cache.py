@@ -24,6 +24,7 @@ from builtins import (  # noqa: UP029  bound now, as elsewhere
     len,
     list,
     range,
+    sum,
     tuple,
     type,
     zip,
@@ -189,7 +190,7 @@ def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "ids": ids, "n": 8}
         if _tells(known.go_on, known.GO_ON_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_one)
+    return check_seen(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_reading)
 
 
 def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
@@ -203,7 +204,8 @@ def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": model, "guess": guess, "ids": ids, "n": 9}
         if _tells(known.speculate, known.SPECULATE_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(speculate, known.speculate, known.SPECULATE_BUGS, cases, _look_at_one)
+    look = partial(_look_at_reading, guessed=True)
+    return check_seen(speculate, known.speculate, known.SPECULATE_BUGS, cases, look)
 
 
 def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
@@ -214,7 +216,7 @@ def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "turns": turns, "n": 4, "stop": draw.random.randrange(V)}
         if _tells(known.chat, known.CHAT_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(chat, known.chat, known.CHAT_BUGS, cases, _look_at_one)
+    return check_seen(chat, known.chat, known.CHAT_BUGS, cases, _look_at_reading)
 
 
 class _Draw:
@@ -417,13 +419,36 @@ def _look_at_pair(
     return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
-def _look_at_one(function: Callable, reference: Callable, values: dict) -> Seen | None:
+def _look_at_reading(
+    function: Callable, reference: Callable, values: dict, guessed: bool = False
+) -> Seen | None:
+    """The result and, where that is right, whether the model has read too much for it."""
+    reads: list[int] = []
+
     def act(other: Callable) -> dict | None:
+        reads.clear()
         with torch.no_grad():
             value = other(*[_copy(argument) for argument in values.values()])
         return None if value is None else {"the result": value}
 
-    return compare(act(function), act(reference))
+    model = values["model"].embeddings
+    hook = model.register_forward_pre_hook(lambda _, given: reads.append(given[0].shape[1]))
+    try:
+        right, found = act(reference), act(function)
+    finally:
+        hook.remove()
+    if found is not None and same(right, found):
+        rows, size = sum(reads), len(right["the result"])
+        if guessed and len(reads) >= values["n"]:
+            words = (
+                f"right, but takes {len(reads)} passes for {values['n']} tokens; guesses save some"
+            )
+            return Seen(len(reads), words)
+        if not guessed and rows > size:
+            return Seen(
+                rows, f"right, but reads {rows} tokens for a text of {size}; read each once"
+            )
+    return compare(found, right)
 
 
 def _copy(argument: Any) -> Any:

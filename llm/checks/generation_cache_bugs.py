@@ -243,7 +243,7 @@ def cached_attention_bugs(axis: int) -> dict[str, Callable]:
         "all keys are turned after the cache; turn the new ones, before they are kept.": bug(
             turn_k="again"
         ),
-        "all keys are turned by where; it holds the new ones: turn those before remember.": bug(
+        "all keys are turned by where, which is for the new ones; turn these before remember.": bug(
             turn_k="late"
         ),
         "the values are turned; positions belong to q and k alone.": bug(turn_v=True),
