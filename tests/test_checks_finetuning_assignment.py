@@ -103,8 +103,8 @@ def fold_by_rows(weight, down, up, alpha):
 
 def tune_by_the_book(model, parameters, batches, loss, lr):
     optimizer, losses = torch.optim.Adam(parameters, lr), []
-    for inputs, targets in batches:
-        value = loss(model(inputs), targets)
+    for inputs, *rest in batches:
+        value = loss(model(inputs), *rest)
         grads = torch.autograd.grad(value, parameters)
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad
@@ -115,9 +115,9 @@ def tune_by_the_book(model, parameters, batches, loss, lr):
 
 def tune_but_with_none(model, frozen, batches, loss, lr):
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.1)
-    for inputs, targets in batches:
+    for inputs, *rest in batches:
         optimizer.zero_grad()
-        loss(model(inputs), targets).backward()
+        loss(model(inputs), *rest).backward()
         for parameter in frozen:
             parameter.grad = None
         optimizer.step()
@@ -182,7 +182,7 @@ def test_a_solution_of_another_variant_fails(check, solution, says):
 
 
 def tune_keeping_graphs(model, parameters, batches, loss, lr):
-    return [loss(model(inputs), targets) for inputs, targets in batches]
+    return [loss(model(inputs), *rest) for inputs, *rest in batches]
 
 
 FOREIGN = [
@@ -217,6 +217,33 @@ def test_what_is_no_answer_is_told():
         if check is not checks.check_tune_but:  # it returns nothing
             with pytest.raises(CheckFailed, match="is the return missing"):
                 check(lambda *_: None)
+
+
+def test_the_words_of_a_check_stand_alone():
+    with pytest.raises(CheckFailed, match="^tune: the losses still hold their graphs"):
+        checks.check_tune(tune_keeping_graphs)
+    with pytest.raises(CheckFailed, match=r"yours is 0.5, not a list of losses"):
+        checks.check_tune(lambda *arguments: 0.5)
+    with pytest.raises(CheckFailed, match="a change of weight itself; write weight = weight"):
+        checks.check_fold(lambda weight, down, up, alpha: weight.add_(1))
+
+
+def test_a_factor_may_be_drawn_in_its_other_shape():
+    def turned(n_in, n_out, rank, generator):
+        down = torch.randn(rank, n_in, generator=generator).T / n_in**0.5
+        return down, torch.zeros(rank, n_out)
+
+    for seed in SEEDS:
+        assert checks.check_start(turned, seed=seed).cases >= 3
+
+
+def test_all_the_rest_of_a_batch_goes_to_the_loss():
+    def two_of_each(model, parameters, batches, loss, lr):
+        return layers.tune(model, parameters, [batch[:2] for batch in batches], loss, lr)
+
+    for seed in SEEDS:
+        with pytest.raises(CheckFailed, match="should be losses of"):
+            checks.check_tune(two_of_each, seed=seed)
 
 
 def unwritten(*arguments):

@@ -140,8 +140,6 @@ SOLUTIONS = [
     (checks.check_positions, {}, positions_without_clamp),
     (checks.check_judge, {}, judge_by_ratio),
     (checks.check_go_on, {}, go_on_by_the_book),
-    (checks.check_speculate, {}, greedy),
-    (checks.check_chat, {}, chat_without_a_cache),
     (checks.check_visible, {}, known.visible),
     (checks.check_positions, {}, known.positions),
     (checks.check_judge, {}, known.judge),
@@ -229,6 +227,41 @@ def test_what_was_read_is_told():
         checks.check_pad_rows(lambda rows, pad: 3)
     with pytest.raises(ValueError, match="layout must be one of BHSD, BSHD, got 'BDSH'"):
         checks.check_update(known.update, layout="BDSH")
+
+
+def test_prompts_that_were_changed_are_told():
+    def grows(rows, pad):
+        for row in rows:
+            row[:0] = [pad] * (7 - len(row))
+        return torch.tensor(rows), torch.tensor(rows) > 0
+
+    def takes(read, ids, n, limit, stop):
+        return [ids.pop()]
+
+    with pytest.raises(CheckFailed, match=r"yours is rows changed to \[\[.*; work on a copy"):
+        checks.check_pad_rows(grows)
+    with pytest.raises(CheckFailed, match=r"yours is the list ids changed to \["):
+        checks.check_write_on(takes)
+    with pytest.raises(CheckFailed, match=r"\(\) of torch.int64 in place of \d, no tensor"):
+        checks.check_judge(lambda p, q, guesses, dice: (torch.tensor(0), p[0]))
+
+
+def go_on_without_a_cache(model, ids, n):
+    return generate(model, torch.tensor([ids]), n, temperature=0, use_cache=False)[0].tolist()
+
+
+WASTEFUL = [
+    (checks.check_go_on, go_on_without_a_cache, r"yours is right, but reads \d+ tokens"),
+    (checks.check_speculate, greedy, "yours is right, but takes 9 passes for 9 tokens"),
+    (checks.check_chat, chat_without_a_cache, r"tokens for a text of \d+; read each once"),
+]
+
+
+@pytest.mark.parametrize("check, wasteful, says", WASTEFUL)
+def test_a_right_text_that_took_too_much_reading_is_told(check, wasteful, says):
+    for seed in SEEDS:
+        with pytest.raises(CheckFailed, match=says):
+            check(wasteful, seed=seed)
 
 
 def test_guesses_go_on_where_the_text_ends():

@@ -138,11 +138,11 @@ def translate_step_by_step(state, sizes, source):
     return ours
 
 
-def count_by_identity(state):
+def count_by_place(state):
     seen, total = set(), 0
     for tensor in state.values():
-        total += 0 if id(tensor) in seen else tensor.numel()
-        seen.add(id(tensor))
+        total += 0 if tensor.data_ptr() in seen else tensor.numel()
+        seen.add(tensor.data_ptr())
     return total
 
 
@@ -151,7 +151,7 @@ SOLUTIONS = [
     (checks.check_read_config, {}, read_by_the_book),
     (checks.check_params_of, {}, params_by_the_book),
     (checks.check_cache_bytes, {}, cache_by_the_book),
-    (checks.check_count_tensors, {}, count_by_identity),
+    (checks.check_count_tensors, {}, count_by_place),
     (checks.check_grouped_attention, {}, known.grouped_attention),
     (checks.check_read_config, {}, known.read_config),
     (checks.check_params_of, {}, known.params_of),
@@ -270,6 +270,31 @@ def test_a_wrong_answer_outside_the_catalogue_is_refused(check, wrong):
         with pytest.raises(CheckFailed, match="should be") as caught:
             check(wrong, seed=seed)
         assert not [s for s in catalogue if s in str(caught.value)]
+
+
+def test_a_tied_head_is_counted_as_in_the_exhibit():
+    def by_identity(state):
+        return sum(t.numel() for t in {id(t): t for t in state.values()}.values())
+
+    model, _ = load("storyteller")
+    assert count_by_place(model.state_dict()) == model.n_params() < by_identity(model.state_dict())
+    with pytest.raises(CheckFailed, match="two objects, one place in memory"):
+        checks.check_count_tensors(by_identity)
+
+
+def test_layers_have_numbers_of_two_digits():
+    def first_digit(state, sizes):
+        return {
+            n.replace("blocks.10", "blocks.1"): t for n, t in known.translate(state, sizes).items()
+        }
+
+    with pytest.raises(CheckFailed, match=r"blocks\.10?\."):
+        checks.check_translate(first_digit)
+
+
+def test_what_should_raise_is_told():
+    with pytest.raises(CheckFailed, match="should raise ValueError, yours is sizes, and no ValueE"):
+        checks.check_read_config(partial(known.read_config, refused=()))
 
 
 def test_what_is_not_a_choice_is_refused():

@@ -136,6 +136,8 @@ def _learners_answer(name: str, function: Callable, case: tuple) -> Any:
     given = answer(lambda *_: function(*arguments), ())
     if given == Raised("NotImplementedError", ""):  # torch has some too, with a message
         raise CheckFailed(f"{name}: not written yet; replace the line with NotImplementedError")
+    if isinstance(given, Raised) and given.error == "CheckFailed":  # the check's own words
+        raise CheckFailed(given.message)
     if given is None:
         raise CheckFailed(f"{name}: it returns None; is the return missing?")
     for number, (before, after) in enumerate(zip(case, arguments, strict=True), start=1):
@@ -148,10 +150,11 @@ def _learners_answer(name: str, function: Callable, case: tuple) -> Any:
 
 
 def _example(name: str, case: tuple, right: Any, given: Any) -> str:
-    call = f"{name}({', '.join([shown(argument) for argument in case])})"
+    call = f"{name}({', '.join([shown(argument) for argument in case])}) should "
+    call += f"raise {right.error}" if isinstance(right, Raised) else f"be {shown(right)}"
     if isinstance(given, Raised):
-        return f"{call} should be {shown(right)}, yours raises {given.error}: {given.message}"
+        return f"{call}, yours raises {given.error}: {given.message}"
     yours = shown(given)
-    if type(given) is not type(right):
+    if type(given) is not type(right) and not isinstance(right, Raised):
         yours += f", of type {type(given).__name__} instead of {type(right).__name__}"
-    return f"{call} should be {shown(right)}, yours is {yours}"
+    return f"{call}, yours is {yours}"

@@ -48,6 +48,12 @@ TRAIN_ONLY_BUGS = {
     "a name has to begin with a word; it is enough that the word is in it.": _only(
         matches=lambda name, words: name.startswith(words)
     ),
+    "a name has to end with a word; it is enough that the word is in it.": _only(
+        matches=lambda name, words: name.endswith(words)
+    ),
+    "a word has to stand whole between two dots; it is enough that the name contains it.": _only(
+        matches=lambda name, words: any(word in name.split(".") for word in words)
+    ),
     "what was frozen before stays frozen; set requires_grad to True where a word fits.": _only(
         chosen=lambda p: None
     ),
@@ -77,10 +83,12 @@ def start(
     zero: str = "up",
     *,
     root: Callable = lambda n: n**0.5,
+    divides: Callable = lambda n_in, n_out, rank: (n_in, n_out),
     shape: Callable = lambda rows, columns: (rows, columns),
     zeros: tuple[str, ...] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    sizes, sides = {"down": (n_in, rank), "up": (rank, n_out)}, {"down": n_in, "up": n_out}
+    sizes = {"down": (n_in, rank), "up": (rank, n_out)}
+    sides = dict(zip(sizes, divides(n_in, n_out, rank), strict=True))
     factors = []
     for name, size in sizes.items():
         if name in ((zero,) if zeros is None else zeros):
@@ -108,6 +116,12 @@ def _start_bugs(zero: str) -> dict[str, Callable]:
         "the random factor is divided by its longer side; divide by the root of it.": wrong(
             root=lambda n: float(n)
         ),
+        "the random factor is divided by the root of the rank, its shorter side.": wrong(
+            divides=lambda n_in, n_out, rank: (rank, rank)
+        ),
+        "the random factor is divided by the root of the other factor's longer side.": wrong(
+            divides=lambda n_in, n_out, rank: (n_out, n_in)
+        ),
         "both factors are transposed; here x @ down @ up is to work.": wrong(
             shape=lambda rows, columns: (columns, rows)
         ),
@@ -130,11 +144,12 @@ def adapt(
     alpha: float,
     *,
     scale: Callable = SCALES["rank"],
+    rank: int = 1,
     base: Callable = lambda x, weight: x @ weight.T,
     thin: Callable = lambda x, down, up: x @ down @ up,
     join: Callable = lambda old, new: old + new,
 ) -> Tensor:
-    return join(base(x, weight), scale(alpha, down.shape[1]) * thin(x, down, up))
+    return join(base(x, weight), scale(alpha, down.shape[rank]) * thin(x, down, up))
 
 
 def fold(
@@ -144,10 +159,11 @@ def fold(
     alpha: float,
     *,
     scale: Callable = SCALES["rank"],
+    rank: int = 1,
     product: Callable = lambda down, up: (down @ up).T,
     join: Callable = lambda old, new: old + new,
 ) -> Tensor:
-    return join(weight, scale(alpha, down.shape[1]) * product(down, up))
+    return join(weight, scale(alpha, down.shape[rank]) * product(down, up))
 
 
 def _scale_bugs(right: str, counts: str) -> dict[str, Callable]:
@@ -169,6 +185,12 @@ def _adapt_bugs(right: str) -> dict[str, Callable]:
     scales = _scale_bugs(right, "the product of the factors counts")
     return {
         **{sentence: partial(adapt, scale=scale) for sentence, scale in scales.items()},
+        "a long side is taken for the rank; down is (in, rank), up is (rank, out).": wrong(rank=0),
+        "what the frozen weight gives is scaled as well; only the product is.": (
+            lambda x, weight, down, up, alpha: (
+                SCALES[right](alpha, down.shape[1]) * (x @ weight.T + x @ down @ up)
+            )
+        ),
         "the frozen weight is missing; the adapter is added to what it gives.": wrong(
             join=lambda old, new: new
         ),
@@ -196,6 +218,10 @@ def _fold_bugs(right: str) -> dict[str, Callable]:
         **{sentence: partial(fold, scale=scale) for sentence, scale in scales.items()},
         "the product is not transposed; the weight is (out, in), down @ up is (in, out).": wrong(
             product=lambda down, up: down @ up
+        ),
+        "a long side is taken for the rank; down is (in, rank), up is (rank, out).": wrong(rank=0),
+        "the whole result is transposed, (in, out); the layer's weight is (out, in).": (
+            lambda *arguments: fold(*arguments, scale=SCALES[right]).T
         ),
         "the old weight is gone; the product is added to it.": wrong(join=lambda old, new: new),
         "the product is missing, so the adapter is lost.": wrong(join=lambda old, new: old),
@@ -312,15 +338,24 @@ def tune_but(
     lr: float,
     *,
     decay: float = 0.1,
+    clear: bool = True,
     trains: Callable = lambda is_frozen: not is_frozen,
 ) -> None:
     held = {id(p) for p in frozen}
     chosen = [p for p in model.parameters() if trains(id(p) in held)]
     optimizer = _AdamW(chosen, lr=lr, weight_decay=decay)
     for inputs, *rest in batches:
-        model.zero_grad()
+        if clear:
+            model.zero_grad()
         loss(model(inputs), *rest).backward()
         optimizer.step()
+
+
+def _put_back(model, frozen, batches, loss, lr):
+    before = [p.detach().clone() for p in frozen]
+    _by_zeros(model, frozen, batches, loss, lr)
+    for parameter, old in zip(frozen, before, strict=True):
+        parameter.data = old
 
 
 def _by_zeros(model, frozen, batches, loss, lr):
@@ -335,6 +370,13 @@ def _by_zeros(model, frozen, batches, loss, lr):
 
 TUNE_BUT_BUGS = {
     "the frozen weights still shrink; AdamW's decay does not ask for a gradient.": _by_zeros,
+    "the frozen weights are put back at the end; in between the rest learned beside moved ones.": (
+        _put_back
+    ),
+    "AdamW's own weight decay of 0.01 is at work; here it is 0.1.": partial(tune_but, decay=0.01),
+    "the gradients are never cleared, so each step repeats those before.": partial(
+        tune_but, clear=False
+    ),
     "the frozen weights are trained with all the rest.": partial(tune_but, trains=lambda f: True),
     "the frozen weights are trained and the rest is not.": partial(tune_but, trains=lambda f: f),
     "the decay is gone for the weights that are trained, too; they keep theirs of 0.1.": partial(

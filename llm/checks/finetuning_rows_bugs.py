@@ -69,6 +69,21 @@ def _only_asked(turns):
     return inputs, kept, [True] * len(kept)
 
 
+def _after_first(turns):
+    first = [asked for _, asked in turns].index(True)
+    return _next([(ids, number >= first) for number, (ids, _) in enumerate(turns)])
+
+
+def _turn_by_turn(turns):
+    parts = [_next([turn]) for turn in turns]
+    return tuple([sum([list(part[i]) for part in parts], []) for i in range(3)])
+
+
+def _last_input_kept(turns):
+    inputs, targets, asked = _next(turns)
+    return [*inputs, targets[-1]], targets, asked
+
+
 PLACES = {
     "whether a place counts is taken from the token that stands there; what counts is the token "
     "that comes after it.": _same_place,
@@ -85,6 +100,15 @@ PLACES = {
         _first_spared
     ),
     "the last token stays in the inputs, and the targets are not shifted.": _not_cut,
+    "the inputs keep their last token, behind which nothing is asked; they are one too long.": (
+        _last_input_kept
+    ),
+    "all that comes after the first answer's start counts; a later told turn does not.": (
+        _after_first
+    ),
+    "each turn is shifted by itself; in one row its last token predicts the next turn's first.": (
+        _turn_by_turn
+    ),
     "the places that do not count are gone from the targets; all lists have the same length.": (
         _only_asked
     ),
@@ -178,9 +202,25 @@ _ENDS = {
 }
 
 answer_loss = {"ignore": partial(_marked, _mean), "weights": partial(_weighted, _mean)}
+
+
+def _early_bugs(loss: Callable) -> dict[str, Callable]:
+    """Bugs in what a right loss is handed."""
+    return {
+        "the targets are shifted once more; ask has shifted them already.": (
+            lambda logits, *rest: loss(logits[:, :-1], *[one[:, 1:] for one in rest])
+        ),
+        "the softmax is taken twice; log_softmax and cross_entropy take logits.": (
+            lambda logits, *rest: loss(logits.softmax(-1), *rest)
+        ),
+    }
+
+
 ANSWER_LOSS_BUGS = {
-    "ignore": {sentence: partial(_marked, end) for sentence, end in _ENDS.items()},
-    "weights": {sentence: partial(_weighted, end) for sentence, end in _ENDS.items()},
+    "ignore": {sentence: partial(_marked, end) for sentence, end in _ENDS.items()}
+    | _early_bugs(answer_loss["ignore"]),
+    "weights": {sentence: partial(_weighted, end) for sentence, end in _ENDS.items()}
+    | _early_bugs(answer_loss["weights"]),
 }
 
 
@@ -218,6 +258,14 @@ STORY_LOSS_BUGS = {
         shift=0
     ),
     "the targets are shifted twice.": _story(shift=2),
+    "short rows are filled up, and what fills them is counted; it is no token of a story.": (
+        lambda model, rows: story_loss(
+            model, [[*row, *[0] * (max(map(len, rows)) - len(row))] for row in rows]
+        )
+    ),
+    "the stories stand in one row, so each predicts the first token of the next.": (
+        lambda model, rows: story_loss(model, [sum(rows, [])])
+    ),
     "the sum is returned; divide it by the number of tokens that are predicted.": _story(
         last=lambda total, n, rows: total
     ),
@@ -267,6 +315,14 @@ DOUBTFUL_DPO_BUGS = {
     "the doubt is taken off the margin, inside the sigmoid; average two losses instead.": (
         lambda c, r, oc, orj, beta, doubt: (
             -_logsigmoid((1 - 2 * doubt) * beta * (c - r - oc + orj)).mean()
+        )
+    ),
+    "the new answers alone are swapped for the wrong pairs; the old ones change places as well.": (
+        lambda c, r, oc, orj, beta, doubt: (
+            -(
+                (1 - doubt) * _logsigmoid(beta * (c - r - oc + orj))
+                + doubt * _logsigmoid(beta * (r - c - oc + orj))
+            ).mean()
         )
     ),
     "the two losses are taken apart; both are added.": _doubtful(

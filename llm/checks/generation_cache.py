@@ -24,6 +24,7 @@ from builtins import (  # noqa: UP029  bound now, as elsewhere
     len,
     list,
     range,
+    sum,
     tuple,
     type,
     zip,
@@ -189,7 +190,7 @@ def check_go_on(go_on: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "ids": ids, "n": 8}
         if _tells(known.go_on, known.GO_ON_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_one)
+    return check_seen(go_on, known.go_on, known.GO_ON_BUGS, cases, _look_at_reading)
 
 
 def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
@@ -203,7 +204,8 @@ def check_speculate(speculate: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": model, "guess": guess, "ids": ids, "n": 9}
         if _tells(known.speculate, known.SPECULATE_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(speculate, known.speculate, known.SPECULATE_BUGS, cases, _look_at_one)
+    look = partial(_look_at_reading, guessed=True)
+    return check_seen(speculate, known.speculate, known.SPECULATE_BUGS, cases, look)
 
 
 def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
@@ -214,7 +216,7 @@ def check_chat(chat: Callable[..., list], seed: int = 0) -> Passed:
         values = {"model": draw.model(), "turns": turns, "n": 4, "stop": draw.random.randrange(V)}
         if _tells(known.chat, known.CHAT_BUGS, values):
             cases.append(Inputs(values))
-    return check_seen(chat, known.chat, known.CHAT_BUGS, cases, _look_at_one)
+    return check_seen(chat, known.chat, known.CHAT_BUGS, cases, _look_at_reading)
 
 
 class _Draw:
@@ -389,33 +391,64 @@ def _look_at_attention(
 
 
 def _look_at_writing(write_on: Callable, reference: Callable, values: dict) -> Seen | None:
-    def act(function: Callable) -> dict | None:
-        reader = _Reader(values["read"])
-        text = function(reader, list(values["ids"]), values["n"], LIMIT, values["stop"])
+    def act(function: Callable) -> dict | Seen | None:
+        reader, ids = _Reader(values["read"]), list(values["ids"])
+        text = function(reader, ids, values["n"], LIMIT, values["stop"])
         if text is None:
             return None
+        if ids != values["ids"]:
+            return Seen([ids, text, reader.calls], f"the list ids changed to {shown(ids)}")
         return {"the text": text, "(new, keep) of each read": reader.calls}
 
-    return compare(act(write_on), act(reference))
+    found = act(write_on)
+    return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
 def _look_at_pair(
     function: Callable, reference: Callable, values: dict, names: tuple[str, str]
 ) -> Seen | None:
-    def act(other: Callable) -> dict | None:
-        value = other(*[_copy(argument) for argument in values.values()])
+    def act(other: Callable) -> dict | Seen | None:
+        arguments = [_copy(argument) for argument in values.values()]
+        value = other(*arguments)
+        for name, before, after in zip(values, values.values(), arguments, strict=True):
+            if not same(before, after):
+                return Seen(after, f"{name} changed to {shown(after)}; work on a copy")
         return None if value is None else _pair(value, "", names)
 
-    return compare(act(function), act(reference))
+    found = act(function)
+    return found if isinstance(found, Seen) else compare(found, act(reference))
 
 
-def _look_at_one(function: Callable, reference: Callable, values: dict) -> Seen | None:
+def _look_at_reading(
+    function: Callable, reference: Callable, values: dict, guessed: bool = False
+) -> Seen | None:
+    """The result and, where that is right, whether the model has read too much for it."""
+    reads: list[int] = []
+
     def act(other: Callable) -> dict | None:
+        reads.clear()
         with torch.no_grad():
             value = other(*[_copy(argument) for argument in values.values()])
         return None if value is None else {"the result": value}
 
-    return compare(act(function), act(reference))
+    model = values["model"].embeddings
+    hook = model.register_forward_pre_hook(lambda _, given: reads.append(given[0].shape[1]))
+    try:
+        right, found = act(reference), act(function)
+    finally:
+        hook.remove()
+    if found is not None and same(right, found):
+        rows, size = sum(reads), len(right["the result"])
+        if guessed and len(reads) >= values["n"]:
+            words = (
+                f"right, but takes {len(reads)} passes for {values['n']} tokens; guesses save some"
+            )
+            return Seen(len(reads), words)
+        if not guessed and rows > size:
+            return Seen(
+                rows, f"right, but reads {rows} tokens for a text of {size}; read each once"
+            )
+    return compare(found, right)
 
 
 def _copy(argument: Any) -> Any:
@@ -447,7 +480,8 @@ def _words(value: Any, right: Any) -> str:
         return shown(value)
     kind = f"{tuple(value.shape)}"
     if not isinstance(right, Tensor) or value.dtype != right.dtype:
-        return f"{kind} of {value.dtype}"
+        wanted = "" if isinstance(right, Tensor) else f" in place of {shown(right)}, no tensor"
+        return f"{kind} of {value.dtype}{wanted}"
     if value.shape != right.shape:
         return kind
     wrong = (~_isclose(value, right, rtol=1e-5, atol=1e-5, equal_nan=True)).nonzero().tolist()

@@ -16,6 +16,7 @@ from llm.attention import KVCache
 from llm.checks.generation_bugs import rest
 
 _arange, _cat, _stack, _tensor = torch.arange, torch.cat, torch.stack, torch.tensor
+_ones_like = torch.ones_like
 _attend = nn.functional.scaled_dot_product_attention
 Cache = dict[int, tuple[Tensor, Tensor]]
 
@@ -88,7 +89,7 @@ def truncate_bugs(axis: int) -> dict[str, Callable]:
     bug = partial(partial, truncate, axis=axis)
     return {
         "the last n tokens are kept; the first n are asked for.": bug(
-            part=lambda n, size: slice(size - n, size)
+            part=lambda n, size: slice(-n, None)
         ),
         "n tokens are dropped; n are to be kept.": bug(part=lambda n, size: slice(0, size - n)),
         "one token too many is kept.": bug(part=lambda n, size: slice(0, n + 1)),
@@ -176,6 +177,9 @@ POSITIONS_BUGS = {
     "those of the first n_new tokens are returned; the new ones are the last.": _positions(
         part=lambda where, n_new: where[:, :n_new]
     ),
+    "the new tokens alone are counted; the cached real ones come before them.": (
+        lambda real, n_new: positions(real[:, -n_new:], n_new)
+    ),
     "the rows are added up; each row counts for itself.": _positions(
         count=lambda real: real.long().cumsum(0) - 1
     ),
@@ -194,6 +198,7 @@ def cached_attention(
     turn_k="before",
     turn_v=False,
     given_axis=None,
+    split=lambda x, H: x.unflatten(-1, (H, -1)).transpose(1, 2),
     use=lambda joined, new: joined,
     look=lambda mask: mask,
     scale=None,
@@ -208,7 +213,7 @@ def cached_attention(
         return t.transpose(1, 2) if (given_axis or axis) == 1 else t
 
     maps = (part.q_proj, part.k_proj, part.v_proj)
-    q, k, v = (p(x).unflatten(-1, (part.n_heads, -1)).transpose(1, 2) for p in maps)
+    q, k, v = (split(p(x), part.n_heads) for p in maps)
     q = turned(q, where) if turn_q else q
     k = turned(k, where) if turn_k == "before" else k
     v = turned(v, where) if turn_v else v
@@ -216,6 +221,8 @@ def cached_attention(
     k, v = use(joined, (k, v))
     if turn_k == "again":
         k = turned(k, _arange(k.shape[2])[None])
+    if turn_k == "late":
+        k = turned(k, where)
     heads = _attend(q, k, v, look(mask[:, None, :, : k.shape[2]]), scale=scale)
     return out(part, merge(blind(heads, mask)))
 
@@ -236,9 +243,18 @@ def cached_attention_bugs(axis: int) -> dict[str, Callable]:
         "all keys are turned after the cache; turn the new ones, before they are kept.": bug(
             turn_k="again"
         ),
+        "all keys are turned by where, which is for the new ones; turn these before remember.": bug(
+            turn_k="late"
+        ),
         "the values are turned; positions belong to q and k alone.": bug(turn_v=True),
         "the mask is not used.": bug(look=lambda mask: None),
+        "is_causal=True stands in place of the mask; it counts queries from 0 and sees padding.": (
+            bug(look=lambda mask: _ones_like(mask).tril())
+        ),
         "the scores are not divided by √D.": bug(scale=1.0),
+        "the heads are split without moving H before T.": bug(
+            split=lambda x, H: x.reshape(x.shape[0], H, x.shape[1], -1)
+        ),
         "the heads are merged without moving H behind T.": bug(
             merge=lambda heads: heads.reshape(heads.shape[0], heads.shape[2], -1)
         ),
@@ -329,6 +345,9 @@ def write_on_bugs(keep_stop: bool) -> dict[str, Callable]:
         "one token too few is written.": bug(more=-1),
         "the last token is read although nobody asks for another.": bug(after=True),
         "the prompt is missing in the result.": bug(result=lambda text, ids: text[len(ids) :]),
+        "the list ids itself grows, and with it the caller's prompt; work on a copy.": bug(
+            result=lambda text, ids: ids.extend(text[len(ids) :]) or ids
+        ),
     }
 
 
@@ -488,7 +507,7 @@ def speculate(
     ids: list[int],
     n: int,
     *,
-    forget=lambda cache, text: cache.truncate(len(text) - 1),
+    forget=lambda cache, text, kept: cache.truncate(len(text) - 1),
     end=lambda text, ids, n: text[: len(ids) + n],
 ) -> list[int]:
     cache, text, new = KVCache(), list(ids), list(ids)
@@ -499,7 +518,7 @@ def speculate(
         while kept < len(guesses) and guesses[kept] == best[kept]:
             kept += 1
         text = text + guesses[:kept] + [best[kept]]
-        forget(cache, text)
+        forget(cache, text, kept)
         new = text[-1:]
     return end(text, ids, n)
 
@@ -512,10 +531,13 @@ def _greedy(model: nn.Module, new: list[int], cache: KVCache) -> list[int]:
 _speculate = partial(partial, speculate)
 SPECULATE_BUGS = {
     "refused guesses stay in the cache; after each round keep only what stands in the text.": (
-        _speculate(forget=lambda cache, text: None)
+        _speculate(forget=lambda cache, text, kept: None)
     ),
     "the cache forgets one token too few; the newest token of the text is not read yet.": (
-        _speculate(forget=lambda cache, text: cache.truncate(min(len(text), cache.length)))
+        _speculate(forget=lambda cache, text, kept: cache.truncate(min(len(text), cache.length)))
+    ),
+    "only as many tokens as guesses stayed are kept; the text before them stays too.": (
+        _speculate(forget=lambda cache, text, kept: cache.truncate(kept))
     ),
     "more is written than was asked for; cut the last round.": _speculate(
         end=lambda text, ids, n: text

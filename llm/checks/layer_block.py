@@ -156,8 +156,10 @@ def _seen(function: Callable, reference: Callable) -> Callable:
         value = function(*arguments)
         if value is None:
             return None
-        if not same(case.arguments, arguments):
-            return Seen("changed", "a change of x itself; write x = x + …, not x += …")
+        for name, before, after in zip(case.names, case.arguments, arguments, strict=True):
+            if not same(before, after):
+                how = f"write {name} = {name} + …, not {name} += …"
+                return Seen("changed", f"a change of {name} itself; {how}")
         return _look(value, reference(*case.arguments))
 
     return answer

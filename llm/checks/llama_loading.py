@@ -112,10 +112,11 @@ def check_convert(convert: Callable[..., Tensor], seed: int = 0, layout: str = "
 
 
 def check_translate(translate: Callable[..., dict], seed: int = 0, source: str = "meta") -> Passed:
-    """Check ``translate(state, sizes)`` for a checkpoint with a head and for a tied one."""
+    """Check ``translate(state, sizes)`` with a head of its own and, in 11 layers, a tied one."""
     random, cases = Random(seed), []
     reference = _of(known.translate, source=_choice("source", source, known.BLOCK))
     for sizes in _sizes(seed):
+        sizes["n_layers"] = 11 if sizes["tie_embeddings"] else sizes["n_layers"]
         state = _State(_checkpoint(random, sizes, source))
         cases.append(Inputs({"state": state, "sizes": sizes}))
     return check_seen(translate, reference, known.translate_bugs(source), cases, _look_at_state)
@@ -124,11 +125,11 @@ def check_translate(translate: Callable[..., dict], seed: int = 0, source: str =
 def check_count_tensors(count_tensors: Callable[[dict], int], seed: int = 0) -> Passed:
     """Check ``count_tensors(state)`` with tensors that are shared, equal, or of one shape."""
     random, cases = Random(seed), []
-    for tied in (True, False):
+    for tied in (True, False):  # a tied head is another object, as in a state_dict
         token = _randn(random, random.randint(5, 9), random.randint(3, 4))
         state = {"token.weight": token, "a.weight": torch.ones(random.randint(10, 20))}
         state |= {"b.weight": torch.ones_like(state["a.weight"])}
-        state |= {"lm_head.weight": token if tied else _randn(random, *token.shape)}
+        state |= {"lm_head.weight": token.detach() if tied else _randn(random, *token.shape)}
         cases.append(Inputs({"state": _State(state)}))
     bugs = known.COUNT_TENSORS_BUGS
     return check_seen(count_tensors, known.count_tensors, bugs, cases, _look_at_count)

@@ -228,9 +228,10 @@ def params_of(
     layers=lambda L: L,
     biases=lambda s: 0,
     extra=lambda s: 0,
+    wide=lambda s, D: s["n_heads"] * D,
 ) -> int:
     C, L, D = s["d_model"], s["n_layers"], head(s)
-    attention = C * D * ((1 + out) * s["n_heads"] + 2 * kv(s))
+    attention = C * ((1 + out) * wide(s, D) + 2 * kv(s) * D)
     block = attention + matrices * C * s["d_ff"] + biases(s)
     return tables(s) * s["vocab_size"] * C + layers(L) * block + norms(C, L) + extra(s)
 
@@ -243,11 +244,15 @@ PARAMS_OF_BUGS = {
     "heads are counted as d_model / n_heads wide; they have head_dim features.": _params(
         head=lambda s: s["d_model"] // s["n_heads"]
     ),
+    "Q and the output projection are counted as C · C; they have C · H · D numbers each.": (
+        _params(wide=lambda s, D: s["d_model"])
+    ),
     "the feed-forward network has three matrices: gate, up and down.": _params(matrices=2),
     "the output projection of attention is forgotten.": _params(out=0),
     "the final norm is forgotten.": _params(norms=lambda C, L: 2 * L * C),
     "a block has two norms.": _params(norms=lambda C, L: (L + 1) * C),
     "the norms are forgotten.": _params(norms=lambda C, L: 0),
+    "the norms of the blocks are forgotten; each block has two.": _params(norms=lambda C, L: C),
     "the norms are counted with biases; RMSNorm has none.": _params(
         norms=lambda C, L: 2 * (2 * L + 1) * C
     ),
@@ -285,6 +290,9 @@ CACHE_BYTES_BUGS = {
     "one layer is counted; each has a cache.": _cache(layers=lambda s: 1),
     "d_model is counted for each head; a head keeps head_dim numbers.": _cache(
         size=lambda s: s["d_model"]
+    ),
+    "d_model numbers are counted for a key; it has n_kv_heads · head_dim.": _cache(
+        heads=lambda s: 1, size=lambda s: s["d_model"]
     ),
     "heads are counted as d_model / n_heads wide; they have head_dim features.": _cache(
         size=lambda s: s["d_model"] // s["n_heads"]
@@ -455,8 +463,8 @@ def _by_value(state: dict[str, Tensor]) -> list[Tensor]:
 
 _count = partial(partial, count_tensors)
 COUNT_TENSORS_BUGS = {
-    "a tensor that stands under two names is counted twice; it is stored once.": _count(
-        once=lambda state: state.values()
+    "a tensor with two names is counted twice: two objects, one place in memory, data_ptr().": (
+        _count(once=lambda state: state.values())
     ),
     "lm_head is never counted; where it is no tied one it has numbers of its own.": _count(
         once=lambda state: [t for name, t in state.items() if "lm_head" not in name]
