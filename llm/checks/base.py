@@ -32,6 +32,7 @@ import torch
 
 _allclose = torch.allclose
 MOST_NUMBERS = 12  # of a tensor that is shown
+MOST_SHOWN = 2000  # letters of two answers that look alike
 Catalogue = Mapping[str, Callable]  # a sentence about a bug -> a function that has it
 
 
@@ -151,7 +152,9 @@ def _example(name: str, case: tuple, right: Any, given: Any) -> str:
     call = f"{name}({', '.join([shown(argument) for argument in case])})"
     if isinstance(given, Raised):
         return f"{call} should be {shown(right)}, yours raises {given.error}: {given.message}"
-    yours = shown(given)
+    wanted, yours = shown(right), shown(given)
+    if wanted == yours:  # they differ where they are cut
+        wanted, yours = shown(right, MOST_SHOWN), shown(given, MOST_SHOWN)
     if type(given) is not type(right):
         yours += f", of type {type(given).__name__} instead of {type(right).__name__}"
-    return f"{call} should be {shown(right)}, yours is {yours}"
+    return f"{call} should be {wanted}, yours is {yours}"

@@ -587,7 +587,10 @@ RESUME_BUGS = {
         save,
         lambda run, saved: (load(run, saved), setattr(run, "states", saved["states"]))[0],
     ),
-    "nothing is saved and loaded.": (lambda run: {"step": run.step}, lambda run, saved: None),
+    "the other run is as it was; load must change its parts, not only its own name for it.": (
+        lambda run: {"step": run.step},
+        lambda run, saved: None,
+    ),
 }
 
 
