@@ -166,8 +166,9 @@ def _named(function: Callable, **changes) -> Callable:
 
 def _check_update(update, reference, bugs, start, seed) -> Passed:
     random, cases = Random(seed), []
-    for n, lr, decay in ((1, 0.1, 0.5), (3, 0.05, 0.2)):
+    for n, lr, decay, size in ((1, 0.1, 0.5, 1), (3, 0.05, 0.2, 1), (2, 0.04, 0.1, 1e-4)):
         numbers = [[random.randint(5, 30) / 10 for _ in range(n)] for _ in range(4)]
         numbers[2] = [-number / 2 for number in numbers[2]]  # a gradient the other way
+        numbers[1:] = [[round(number * size, 8) for number in row] for row in numbers[1:]]
         cases.append((numbers[0], tuple(numbers[1:]), lr, decay))
     return check_in_turn(update, reference, [(partial(look_at_updates, start), bugs, cases)])

@@ -237,13 +237,14 @@ ADAMW_BUGS = {
     "the weight grows by its decay; it shrinks.": _adam(
         shrink=lambda weight, lr, decay: -lr * decay * weight
     ),
+    "the small number stands under the root; it is added to the root.": _adam(
+        ratio=lambda m, v: m / (v + 1e-8).sqrt()
+    ),
     "the root of the mean square is missing.": _adam(ratio=lambda m, v: m / (v + 1e-8)),
     "it is not divided by the root of the mean square; that is momentum alone.": _adam(
         ratio=lambda m, v: m
     ),
-    "the gradients are not squared in the second mean.": _adam(
-        square=lambda gradient: gradient.abs()
-    ),
+    "the gradients are not squared in the second mean.": _adam(square=lambda gradient: gradient),
     "the two betas are interchanged; gradients have 0.9, squares 0.95.": _adam(betas=(0.95, 0.9)),
     "the old and the new are mixed the wrong way round; the old mean keeps beta.": _adam(
         mix=lambda old, new, beta: (1 - beta) * old + beta * new
