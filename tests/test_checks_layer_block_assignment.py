@@ -61,6 +61,10 @@ def steady_forward(module, x):
     return x + F.dropout(module.sublayer(module.norm(x)), module.p, module.training)
 
 
+def unnormed_forward(module, x):
+    return x + F.dropout(module.sublayer(x), module.p, module.training)
+
+
 def branch(x, norm, sublayer, place):
     if place == "post":
         return norm(x + sublayer(x))
@@ -77,8 +81,17 @@ def params_of_a_block(gpt):
 
 
 def run_block(x, block):
-    x = x + block.attention(block.attention_norm(x))
-    return x + block.ffn(block.ffn_norm(x))
+    def norm(part, x):
+        bias = getattr(part, "bias", None)
+        if bias is None:
+            return rms_norm(x, part.weight, part.eps)
+        return layer_norm(x, part.weight, bias, part.eps)
+
+    x = x + block.attention(norm(block.attention_norm, x))
+    y, ffn = norm(block.ffn_norm, x), block.ffn
+    if hasattr(ffn, "gate_proj"):
+        return x + ffn.down_proj(F.silu(ffn.gate_proj(y)) * ffn.up_proj(y))
+    return x + feed_forward(y, ffn.up_proj, ffn.down_proj)
 
 
 SOLUTIONS = [
@@ -95,7 +108,6 @@ SOLUTIONS = [
     (checks.check_block_params, {"gpt": True}, params_of_a_block(gpt=True)),
     (checks.check_run_block, {}, run_block),
     (checks.check_run_block, {"gpt": True}, run_block),
-    (checks.check_run_block, {}, lambda x, block: block(x)),
 ]
 
 
@@ -118,6 +130,8 @@ def test_right_solutions_pass(check, options, solution):
         ),
         (checks.check_dropout, lambda x, p, training: x[0], "not a tensor of the shape of x"),
         (checks.check_steady_forward, lambda module, x: x[0], "not like x"),
+        (checks.check_run_block, lambda x, block: block(x), "is the book's"),
+        (checks.check_steady_forward, unnormed_forward, "the norm is missing"),
     ],
 )
 def test_other_mistakes_are_shown(check, solution, message):

@@ -276,3 +276,11 @@ def test_a_notebook_shows_one_line():
     shell._showtraceback = lambda kind, value, lines: shown.extend(lines)
     shell.run_cell("check()")
     assert len(shown) == 1 and shown[0].startswith("✗ count_pairs: count_pairs([1, 2]) should be")
+
+
+def test_long_answers_that_look_alike_are_shown_whole():
+    def changed(numbers):
+        return [*numbers[:50], -1, *numbers[51:]]
+
+    with pytest.raises(CheckFailed, match="49, -1, 51"):
+        check_function(changed, list, {}, [(list(range(100)),)])

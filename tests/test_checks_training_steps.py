@@ -169,6 +169,10 @@ def load_by_clones(run, saved):
     run.dice.set_state(saved[3])
 
 
+def load_from_whole(run, saved):
+    run.__dict__.update(copy.deepcopy(saved.__dict__))
+
+
 def step_by_pytorch(model, optimizer, inputs, targets, most):
     loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
     loss.backward()
@@ -193,6 +197,7 @@ SOLUTIONS = [
     (checks.check_clip, clip_by_pytorch),
     (checks.check_validation_loss, validation_by_concatenation),
     (check_resume, (save_by_clones, load_by_clones)),
+    (check_resume, (copy.deepcopy, load_from_whole)),
     (checks.check_clipped_step, step_by_pytorch),
     (checks.check_decay_groups, groups_by_dimension),
 ]
@@ -224,6 +229,14 @@ def test_a_solution_of_one_choice_is_named_by_the_other(check, solution, name):
         check(solution)
 
 
+def batch_means_in_training(model, batches):
+    model.eval()
+    with torch.no_grad():
+        means = [F.cross_entropy(model(x).transpose(1, 2), y).item() for x, y in batches]
+    model.train()
+    return sum(means) / len(means)
+
+
 def not_written(*arguments):
     raise NotImplementedError
 
@@ -238,6 +251,7 @@ def not_written(*arguments):
         (checks.check_adamw_update, lambda weight, *_: weight, "not a pair"),
         (checks.check_clip, lambda gradients, most: gradients[0], "not a pair"),
         (checks.check_validation_loss, lambda *_: None, "is the return missing"),
+        (checks.check_validation_loss, batch_means_in_training, "means of the batches"),
         (check_resume, (not_written, not_written), "not written yet"),
         (check_resume, (lambda run: None, lambda *_: None), "is the return missing"),
         (checks.check_clipped_step, lambda *_: None, "is the return missing"),

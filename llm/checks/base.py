@@ -32,6 +32,7 @@ import torch
 
 _allclose = torch.allclose
 MOST_NUMBERS = 12  # of a tensor that is shown
+MOST_SHOWN = 2000  # letters of two answers that look alike
 Catalogue = Mapping[str, Callable]  # a sentence about a bug -> a function that has it
 
 
@@ -150,11 +151,13 @@ def _learners_answer(name: str, function: Callable, case: tuple) -> Any:
 
 
 def _example(name: str, case: tuple, right: Any, given: Any) -> str:
-    call = f"{name}({', '.join([shown(argument) for argument in case])}) should "
-    call += f"raise {right.error}" if isinstance(right, Raised) else f"be {shown(right)}"
+    call = f"{name}({', '.join([shown(argument) for argument in case])})"
+    wanted = f"raise {right.error}" if isinstance(right, Raised) else f"be {shown(right)}"
     if isinstance(given, Raised):
-        return f"{call}, yours raises {given.error}: {given.message}"
+        return f"{call} should {wanted}, yours raises {given.error}: {given.message}"
     yours = shown(given)
+    if wanted == f"be {yours}":  # they differ where they are cut
+        wanted, yours = f"be {shown(right, MOST_SHOWN)}", shown(given, MOST_SHOWN)
     if type(given) is not type(right) and not isinstance(right, Raised):
         yours += f", of type {type(given).__name__} instead of {type(right).__name__}"
-    return f"{call}, yours is {yours}"
+    return f"{call} should {wanted}, yours is {yours}"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from llm.checks import layer_block_bugs as known
 
 _gelu, _relu, _silu = nn.functional.gelu, nn.functional.relu, nn.functional.silu
-_rand, _sqrt, _tanh = torch.rand, torch.sqrt, torch.tanh
+_rand, _randn, _sqrt, _tanh = torch.rand, torch.randn, torch.sqrt, torch.tanh
 
 
 def standardize(x: Tensor, eps: float, **options) -> Tensor:
@@ -33,6 +33,22 @@ STANDARDIZE_BUGS = {
     ),
     "eps stands outside the root; it is added to the variance.": partial(
         standardize, below=known.outside
+    ),
+    "the result is scaled, and eps with it; divide the variance by C instead.": lambda x, eps: (
+        standardize(x, eps, spread=known.unbiased) * sqrt(x.shape[-1] / (x.shape[-1] - 1))
+    ),
+    "the variance has become larger still; times (C - 1) / C it would be right.": partial(
+        standardize,
+        spread=lambda x, mean, dim: (
+            known.unbiased(x, mean, dim) * x.shape[dim] / (x.shape[dim] - 1)
+        ),
+    ),
+    "the squares are added up; their mean is the variance.": partial(
+        standardize,
+        spread=lambda x, mean, dim: known.unbiased(x, mean, dim) * (x.shape[dim] - 1),
+    ),
+    "the standard deviation stands under the root; the variance belongs there.": partial(
+        standardize, spread=lambda x, mean, dim: x.std(dim, correction=0, keepdim=True)
     ),
     "eps is missing under the root.": partial(standardize, below=lambda square, eps: _sqrt(square)),
     "the mean is not subtracted.": partial(standardize, centre=lambda x, mean: x),
@@ -101,13 +117,15 @@ def dropout(
     scale=lambda q: 1 / (1 - q),
     when=lambda training: training,
     shape=lambda x: x.shape,
+    draw=_rand,
+    stays=lambda drawn, q: drawn >= q,
     evaluated=lambda x, q: x,
 ) -> Tensor:
     """With q the share that goes, which is p or 1 - p."""
     q = gone(p)
     if not when(training):
         return evaluated(x, q)
-    return x * (_rand(shape(x)) >= q) * scale(q)
+    return x * stays(draw(shape(x)), q) * scale(q)
 
 
 _dropped = partial(partial, dropout)
@@ -122,6 +140,18 @@ _DROPOUT_BUGS = {
     "it never drops.": _dropped(when=lambda training: False),
     "in evaluation x is made smaller; what stays has been made larger in training.": _dropped(
         evaluated=lambda x, q: x * (1 - q)
+    ),
+    "training leaves the size and evaluation shrinks it; what stays grows in training.": _dropped(
+        scale=lambda q: 1, evaluated=lambda x, q: x * (1 - q)
+    ),
+    "the comparison is turned round: what should go stays, and the other way round.": _dropped(
+        stays=lambda drawn, q: drawn < q
+    ),
+    "torch.randn is a bell; the numbers of torch.rand are even, from 0 to 1.": _dropped(
+        draw=_randn
+    ),
+    "one chance decides for all; each number has a chance of its own.": _dropped(
+        shape=lambda x: (1,)
     ),
     "whole rows are dropped; each number has a chance of its own.": _dropped(
         shape=lambda x: (*x.shape[:-1], 1)
@@ -163,7 +193,7 @@ def steady_forward(
 
 
 STEADY_BUGS = {
-    "it drops in evaluation too; a fresh nn.Dropout is always in training.": partial(
+    "it drops in evaluation too; a new or bare dropout does not know module.training.": partial(
         steady_forward, when=lambda module: True
     ),
     "it never drops; in training a share p goes.": partial(
@@ -171,6 +201,15 @@ STEADY_BUGS = {
     ),
     "it drops in evaluation, and not in training.": partial(
         steady_forward, when=lambda module: not module.training
+    ),
+    "module.p is taken for the share that stays; it is the share that goes.": partial(
+        steady_forward, rate=lambda module: 1 - module.p
+    ),
+    "the sum is dropped from, x and all; drop only of what the sublayer finds.": (
+        lambda module, x: dropout(x + module.sublayer(module.norm(x)), module.p, module.training)
+    ),
+    "in evaluation only the dropping ends; what the sublayer finds is still added.": (
+        lambda module, x: steady_forward(module, x) if module.training else x
     ),
     "the norm is missing.": partial(steady_forward, norm=lambda module, x: x),
     "the residual is missing; add what is found to x.": partial(
@@ -203,6 +242,12 @@ BRANCH_BUGS = {
     "place is not looked at; it is always post.": _branched(pre=_post),
     "post norms what the sublayer finds; it norms the sum.": _branched(
         post=lambda x, norm, sublayer: x + norm(sublayer(x))
+    ),
+    "post norms x alone; it norms the sum of x and what is found.": _branched(
+        post=lambda x, norm, sublayer: norm(x) + sublayer(x)
+    ),
+    "pre norms what the sublayer finds; it norms what the sublayer reads.": _branched(
+        pre=lambda x, norm, sublayer: x + norm(sublayer(x))
     ),
     "post norms twice; its sublayer reads x as it is.": _branched(
         post=lambda x, norm, sublayer: norm(x + sublayer(norm(x)))

@@ -168,6 +168,9 @@ FEED_FORWARD_BUGS = {
     ),
     "silu is missing, so the gate multiplies as it is.": _network(bend=lambda gate: gate),
     "the gate is sigmoid(gate) alone; silu(gate) is gate * sigmoid(gate).": _network(bend=_sigmoid),
+    "the exponent lacks its minus; silu(a) is a / (1 + e^(-a)).": _network(
+        bend=lambda gate: gate * _sigmoid(-gate)
+    ),
     "the gate goes through GELU; SwiGLU has silu there.": _network(bend=_gelu),
     "the gate goes through ReLU; SwiGLU has silu there.": _network(bend=_relu),
     "the gate goes through tanh; SwiGLU has silu there.": _network(bend=_tanh),
@@ -247,6 +250,11 @@ def _side_by_side(x, attention_norm, attention, ffn_norm, ffn):
     return x + attention(attention_norm(x)) + ffn(ffn_norm(x))
 
 
+def _found_alone(x, attention_norm, attention, ffn_norm, ffn):
+    found = attention(attention_norm(x))
+    return x + found + ffn(ffn_norm(found))
+
+
 def _normed_at_the_end(x, attention_norm, attention, ffn_norm, ffn):
     return ffn_norm(block(x, attention_norm, attention, ffn_norm, ffn))
 
@@ -276,6 +284,7 @@ BLOCK_BUGS = {
         _second_from_input
     ),
     "ffn reads the input of the block; it reads what attention has added to.": _side_by_side,
+    "ffn reads what attention found alone; it reads the stream with that added.": _found_alone,
     "attention_norm is used twice; ffn has a norm of its own.": partial(
         block, norms=lambda attention_norm, ffn_norm: (attention_norm, attention_norm)
     ),

@@ -52,7 +52,7 @@ def check_token_costs(token_costs: Callable, seed: int = 0, unit: str = "nats") 
     for logits, targets in _padded(seed):
         targets[-1][0] = 0  # a real token that a bug may take for padding
         log_p = torch.tensor(logits).log_softmax(-1)
-        cases.append((_rounded(log_p), targets))
+        cases.append((_rounded(log_p, 5), targets))  # they add up to 1, closely enough
     reference = _named(known.token_costs, unit=known.UNITS[unit])
     return check_in_turn(token_costs, reference, numbers_of, [(known.cost_bugs(unit), cases)])
 
@@ -62,6 +62,7 @@ def check_grade(grade: Callable, seed: int = 0, unit: str = "nats") -> Passed:
     random, cases = Random(seed), []
     for _, targets in _padded(seed):
         costs = scores(random, len(targets), len(targets[0]))
+        costs[-1][0] = 0.0  # a real token that was certain
         real = torch.tensor(targets) != IGNORE
         cases.append((_rounded(torch.tensor(costs).abs() * real), targets))
     reference = _named(known.grade, base=known.BASES[unit])
@@ -108,7 +109,7 @@ def check_keep_top_p(keep_top_p: Callable, seed: int = 0) -> Passed:
     """
     tail = ([[20.0, 0.0, -3.0, 1.0]], [1.0])
     return _check_rows(
-        keep_top_p, known.keep_top_p, known.TOP_P_BUGS, (0.4, 0.9, 0.7), seed, [tail]
+        keep_top_p, known.keep_top_p, known.TOP_P_BUGS, (0.4, 0.9, 0.7), seed, last=[tail]
     )
 
 
@@ -156,17 +157,21 @@ def _padded(seed: int):
         yield logits, targets
 
 
-def _rounded(values: Tensor) -> list:
+def _rounded(values: Tensor, digits: int = 2) -> list:
     """Nested lists of short numbers, which are easier to read in a message."""
-    return (values.double() * 100).round().div(100).tolist()
+    return (values.double() * 10**digits).round().div(10**digits).tolist()
 
 
-def _check_rows(function, reference, bugs, amounts, seed, extra=()) -> Passed:
-    """Check a function of logits ``(B, V)`` and one setting a row, taken from ``amounts``."""
+def _check_rows(function, reference, bugs, amounts, seed, extra=(), last=()) -> Passed:
+    """Check a function of logits ``(B, V)`` and one setting a row, taken from ``amounts``.
+
+    The cases of ``last`` wait until the others are right.
+    """
     random, cases = Random(seed), [*extra]
     for B, V in ((1, 5), (2, 6), (3, 7), (3, 5)):
         cases.append((scores(random, B, V), [amounts[(i + V) % 3] for i in range(B)]))
-    return check_in_turn(function, reference, numbers_of, [(bugs, cases)])
+    looks = [(bugs, cases), (bugs, last)]
+    return check_in_turn(function, reference, numbers_of, looks)
 
 
 def _named(function: Callable, **changes) -> Callable:

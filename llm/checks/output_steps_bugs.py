@@ -43,6 +43,9 @@ LOG_SOFTMAX_BUGS = {
     "a probability that is rounded to 0 has the logarithm -inf; subtract ln of the sum.": (
         lambda x: _softmax(x, -1).log()
     ),
+    "large scores overflow in e^x; subtract the greatest first, then take x - ln of the sum.": (
+        lambda x: (_exp(x) / _exp(x).sum(-1, keepdim=True)).log()
+    ),
     "a small number is added to the probabilities; subtract ln of the sum instead.": (
         lambda x: (_softmax(x, -1) + 1e-9).log()
     ),
@@ -69,6 +72,9 @@ LOG_SOFTMAX_BUGS = {
         total=lambda z: _exp(z).sum(-1, keepdim=True)
     ),
     "the logarithm of the sum is added; subtract it.": _soft(finish=lambda z, total: z + total),
+    "the greatest is subtracted within the sum alone; subtract it from the scores, too.": (
+        lambda x: x - _log(_exp(x - _greatest(x)).sum(-1, keepdim=True))
+    ),
     "the greatest is subtracted twice; ln of the sum must be of the shifted scores.": (
         lambda x: x - _greatest(x) - x.logsumexp(-1, keepdim=True)
     ),
@@ -160,6 +166,9 @@ def grade_bugs(unit: str) -> dict:
         ),
         "each row is averaged alone, then the rows; average over all real targets.": bug(
             mean=lambda costs, real: (costs.sum(-1) / real.sum(-1)).mean()
+        ),
+        "a real token that costs 0 is left out; the targets say what is padding.": bug(
+            mean=lambda costs, real: costs[costs > 0].mean()
         ),
         "the costs are added up; divide by the number of real targets.": bug(
             mean=lambda costs, real: costs.sum()
@@ -284,6 +293,15 @@ GRADIENT_BUGS = {
         count=lambda real: real.numel()
     ),
     "it is divided by the number of rows; divide by that of the real targets.": _slope(count=len),
+    "each row is divided by its own real targets; divide by those of the whole batch.": _slope(
+        count=lambda real: real.sum(-1)[:, None, None]
+    ),
+    "at padding the slope is p, as if no word had come; it is 0 there.": _slope(
+        came=lambda z, y: (
+            _zeros(z).scatter(-1, y.clamp(min=0)[..., None], 1.0) * (y != -100)[..., None]
+        ),
+        counted=lambda gradient, real: gradient,
+    ),
     "the rows of padding have a slope; they do not count, so it is 0.": _slope(
         counted=lambda gradient, real: gradient
     ),
@@ -321,6 +339,9 @@ WARM_BUGS = {
     ),
     "the probabilities are divided, and no longer add up to 1; divide the logits.": (
         lambda z, T: _softmax(z, -1) / T[:, None]
+    ),
+    "powers of the probabilities need not add up to 1; divide them by their sum.": (
+        lambda z, T: _softmax(z, -1) ** (1 / T[:, None])
     ),
     "the temperature multiplies; divide the logits by it.": _warm(heat=lambda z, T: z * T),
     "softmax comes twice; divide the logits, and apply softmax once.": _warm(
@@ -413,6 +434,17 @@ def keep_min_p(
     return logits.masked_fill(p < least(p, each(limit)), fill)
 
 
+def _gathered(z: Tensor, limit: Tensor) -> Tensor:
+    ordered, places = _sort(z, dim=-1, descending=True)
+    return (_in_order(keep_top_p(ordered, limit)) == -inf).gather(-1, places)
+
+
+def _dropped(z: Tensor, ordered: Tensor, limit: Tensor) -> Tensor:
+    """What is dropped if the masses, in order, are taken for ``ordered``."""
+    kept = (ordered.cumsum(-1) - ordered < limit[:, None]) | (limit[:, None] >= 1)
+    return _zeros(z).scatter(-1, z.argsort(-1, descending=True), kept.float()) == 0
+
+
 def _filled_with_0(keep):
     """The bug of a filter that sets what it drops to 0."""
     return lambda z, limit: keep(z, limit).nan_to_num(neginf=0.0)
@@ -438,6 +470,12 @@ TOP_P_BUGS = {
     ),
     "the tokens stand in order of size; put each back in its place.": (
         lambda z, limit: _in_order(keep_top_p(z, limit))
+    ),
+    "the marks are put back the wrong way round; use scatter, or gather with order.argsort().": (
+        lambda z, limit: z.masked_fill(_gathered(z, limit), -inf)
+    ),
+    "logits are added up; add up probabilities.": lambda z, limit: z.masked_fill(
+        _dropped(z, _in_order(z), limit), -inf
     ),
     "it adds up from the least likely; sort in descending order.": _p(upwards=True),
     "the limit of the first row is used for all; each row has its own.": _p(
@@ -510,6 +548,9 @@ PICK_BUGS = {
     ),
     "the weights need not add up to 1; divide the running sum by their sum.": _draw(
         running=lambda w: w.cumsum(-1)
+    ),
+    "softmax changes the weights; divide their running sum by their sum.": _draw(
+        running=lambda w: _softmax(w, -1).cumsum(-1)
     ),
     "always the most probable token is taken, whatever u is.": lambda w, u: w.argmax(-1),
     "it is one id too high; take the first whose running sum is above u.": (

@@ -21,7 +21,6 @@ from builtins import (  # noqa: UP029  bound now, as in the other checks
     zip,
 )
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +30,18 @@ from llm.checks.watching import Seen, Task, WatchedModel, look_at_number
 
 IGNORE = -100
 DRAWS = 60
+
+
+class Standing(int):
+    """A seed, shown as the name of what is made with it."""
+
+    def __new__(cls, seed: int, name: str) -> "Standing":
+        self = super().__new__(cls, seed)
+        self.name = name
+        return self
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 # Rows drawn at random
@@ -107,6 +118,8 @@ def _wrong_rows(rows: list[list[int]], n_rows: int, batch_size: int) -> Seen | N
         return Seen("one batch", "the same batch in every call")
     if all([len(set(batch)) == 1 for batch in rows]):
         return Seen("one row", "the same row throughout a batch")
+    if all([b - a == 1 for batch in rows for a, b in zip(batch, batch[1:])]):  # noqa: B905
+        return Seen("neighbours", "rows that stand one below the other in every batch")
     seen = set([row for batch in rows for row in batch])
     if len(seen) < n_rows:
         never = sorted(set(range(n_rows)) - seen)
@@ -216,22 +229,27 @@ class _Noisy(nn.Module):
         return self.table[token_ids] * (0.5 if self.training else 1.0)
 
 
-def look_at_validation(validation_loss: Callable, seed: int, training: bool) -> Seen | None:
-    """The loss of three batches, and the state in which the model was left."""
-    generator = torch.Generator().manual_seed(seed)
-    model, batches = _Noisy(generator).train(training), []
+def look_at_validation(validation_loss: Callable, *seeds: Standing) -> Seen | None:
+    """The loss of three batches."""
+    return _validated(validation_loss, *seeds)[1]
+
+
+def look_at_traces(validation_loss: Callable, *seeds: Standing) -> Seen:
+    """The state in which the model is left."""
+    model, _ = _validated(validation_loss, *seeds)
+    mode = "training" if model.training else "evaluation"
+    extra = ", and gradients recorded" if model.recorded else ""
+    return Seen([model.training, model.recorded], f"the model in {mode} mode afterwards{extra}")
+
+
+def _validated(validation_loss: Callable, seed: Standing, other: Standing) -> tuple:
+    model = _Noisy(torch.Generator().manual_seed(seed)).train("training" in seed.name)
+    generator, batches = torch.Generator().manual_seed(other), []
     for rows in (3, 3, 1):
         inputs, targets = torch.randint(6, (2, rows, 4), generator=generator).unbind()
         targets[0, 2:] = IGNORE
         batches.append((inputs, targets))
-    loss = validation_loss(model, batches)
-    if loss is None:
-        return None
-    number = look_at_number(lambda: loss)
-    mode = "training" if model.training else "evaluation"
-    extra = ", and gradients recorded" if model.recorded else ""
-    words = f"{number}, the model in {mode} mode afterwards{extra}"
-    return Seen([number.fact, model.training, model.recorded], words)
+    return model, look_at_number(validation_loss, model, batches)
 
 
 # Saving and going on
@@ -246,7 +264,7 @@ def both(save: Callable, load: Callable) -> Callable:
     return save_and_load
 
 
-class _Run(SimpleNamespace):
+class _Run:
     """A run that changes all it has in place, so that whatever is not copied changes too."""
 
     def __init__(self, seed: int):
@@ -256,7 +274,7 @@ class _Run(SimpleNamespace):
         for name, p in model.named_parameters():
             p.data = torch.randn(p.shape, generator=dice)
             states[name] = (torch.randn(p.shape, generator=dice),)
-        super().__init__(model=model, states=states, step=0, dice=dice)
+        self.model, self.states, self.step, self.dice = model, states, 0, dice
 
     def go(self, steps: int) -> "_Run":
         for _ in range(steps):
@@ -291,9 +309,12 @@ def look_at_resume(pair: Callable, seed: int) -> Seen | None:
         load(other, saved)
         found.append(_places(other.seen(), moments))
         other.go(4)
-    words = [f"{part} {moment}" for part, moment in found[0].items() if moment != "as saved"]
-    words = words or [f"{part} {moment}, loaded again" for part, moment in found[1].items()]
-    return Seen(found, ", ".join(words))
+    once, twice = (
+        [f"{part} {moment}" for part, moment in places.items() if moment != "as saved"]
+        for places in found
+    )
+    words = ", ".join(once) or ", ".join(twice) + " when it is loaded again"
+    return Seen(found, words if once or twice else "all four parts as saved, loaded twice")
 
 
 def _places(seen: dict, moments: dict) -> dict:

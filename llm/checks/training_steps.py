@@ -25,6 +25,7 @@ from llm.checks.base import Passed
 from llm.checks.training import check_in_turn
 from llm.checks.training_looks import (
     Batch,
+    Standing,
     both,
     clipped,
     look_at_clip,
@@ -33,6 +34,7 @@ from llm.checks.training_looks import (
     look_at_part_losses,
     look_at_resume,
     look_at_rows,
+    look_at_traces,
     look_at_updates,
     look_at_validation,
     zeros_of_adamw,
@@ -118,9 +120,14 @@ def check_clip(clip: Callable, seed: int = 0) -> Passed:
 
 
 def check_validation_loss(validation_loss: Callable, seed: int = 0) -> Passed:
-    """Check ``validation_loss(model, batches)``, on a model in training mode and in evaluation."""
-    cases = [(seed, True), (seed + 1, False)]
-    looks = [(look_at_validation, known.VALIDATION_BUGS, cases)]
+    """Check ``validation_loss(model, batches)``, on a model in training mode and in evaluation.
+
+    The number comes first, then what is left behind.
+    """
+    names = ("model in training mode", "model in evaluation mode")
+    cases = [(Standing(seed, name), Standing(seed + 1, "batches")) for name in names]
+    watched = (look_at_validation, look_at_traces)
+    looks = [(look, known.VALIDATION_BUGS, cases) for look in watched]
     return check_in_turn(validation_loss, known.validation_loss, looks)
 
 
@@ -131,7 +138,7 @@ def check_save_and_load(save: Callable, load: Callable, seed: int = 0) -> Passed
     was saved must stay as it is while the first run, or one that has loaded it, goes on.
     """
     bugs = {sentence: both(*pair) for sentence, pair in known.RESUME_BUGS.items()}
-    looks = [(look_at_resume, bugs, [(seed,), (seed + 1,)])]
+    looks = [(look_at_resume, bugs, [(Standing(seed + i, "run"),) for i in range(2)])]
     return check_in_turn(both(save, load), both(known.save, known.load), looks)
 
 
@@ -148,7 +155,7 @@ def check_clipped_step(clipped_step: Callable, seed: int = 0) -> Passed:
 
 def check_decay_groups(decay_groups: Callable, seed: int = 0) -> Passed:
     """Check ``decay_groups(model, 0.1)``: groups for an optimizer; only matrices decay."""
-    cases = [(seed, 0.25), (seed + 1, 0.05)]
+    cases = [(Standing(seed, "model"), 0.25), (Standing(seed, "model"), 0.05)]
     looks = [(look_at_groups, known.GROUPS_BUGS, cases)]
     return check_in_turn(decay_groups, known.decay_groups, looks)
 
@@ -159,8 +166,9 @@ def _named(function: Callable, **changes) -> Callable:
 
 def _check_update(update, reference, bugs, start, seed) -> Passed:
     random, cases = Random(seed), []
-    for n, lr, decay in ((1, 0.1, 0.5), (3, 0.05, 0.2)):
+    for n, lr, decay, size in ((1, 0.1, 0.5, 1), (3, 0.05, 0.2, 1), (2, 0.04, 0.1, 1e-4)):
         numbers = [[random.randint(5, 30) / 10 for _ in range(n)] for _ in range(4)]
         numbers[2] = [-number / 2 for number in numbers[2]]  # a gradient the other way
+        numbers[1:] = [[round(number * size, 8) for number in row] for row in numbers[1:]]
         cases.append((numbers[0], tuple(numbers[1:]), lr, decay))
     return check_in_turn(update, reference, [(partial(look_at_updates, start), bugs, cases)])

@@ -72,6 +72,13 @@ ROWS_BUGS = {
     "all rows of a batch are the same; draw a place for each row.": _rows(
         n_drawn=lambda batch_size: 1
     ),
+    "a batch is one block of the table, its rows always neighbours; draw each by itself.": (
+        lambda table, batch_size, generator: _without_dice(
+            table[int(_randint(len(table) - batch_size + 1, (), generator=generator)) :][
+                :batch_size
+            ]
+        )
+    ),
     "every call gives the same batch; use the generator that is handed in.": _rows(
         own=lambda generator: torch.Generator().manual_seed(0)
     ),
@@ -218,6 +225,9 @@ ADAMW_BUGS = {
         count=lambda step: step,
         unbias=lambda mean, beta, step: mean / (1 - beta**step) if step else mean / 0,
     ),
+    "the state keeps the corrected means; correct them only for this step's way.": (
+        lambda *case: _corrected(case)
+    ),
     "the step does not go on; the new state begins with step + 1.": lambda *case: _stopped(case),
     "the decay is added to the gradient, as in Adam; in AdamW it shrinks the weight.": _adam(
         seen=lambda gradient, weight, decay: gradient + decay * weight, **_NO_SHRINK
@@ -227,13 +237,14 @@ ADAMW_BUGS = {
     "the weight grows by its decay; it shrinks.": _adam(
         shrink=lambda weight, lr, decay: -lr * decay * weight
     ),
+    "the small number stands under the root; it is added to the root.": _adam(
+        ratio=lambda m, v: m / (v + 1e-8).sqrt()
+    ),
     "the root of the mean square is missing.": _adam(ratio=lambda m, v: m / (v + 1e-8)),
     "it is not divided by the root of the mean square; that is momentum alone.": _adam(
         ratio=lambda m, v: m
     ),
-    "the gradients are not squared in the second mean.": _adam(
-        square=lambda gradient: gradient.abs()
-    ),
+    "the gradients are not squared in the second mean.": _adam(square=lambda gradient: gradient),
     "the two betas are interchanged; gradients have 0.9, squares 0.95.": _adam(betas=(0.95, 0.9)),
     "the old and the new are mixed the wrong way round; the old mean keeps beta.": _adam(
         mix=lambda old, new, beta: (1 - beta) * old + beta * new
@@ -243,6 +254,11 @@ ADAMW_BUGS = {
     ),
     "the step goes up the slope; subtract it.": _adam(sign=1),
 }
+
+
+def _corrected(case: tuple) -> tuple[Tensor, tuple]:
+    weight, (step, m, v) = adamw_update(*case)
+    return weight, (step, m / (1 - 0.9**step), v / (1 - 0.95**step))
 
 
 def _stopped(case: tuple) -> tuple[Tensor, tuple]:
@@ -341,6 +357,9 @@ _OTHER_SHAPE = {
         "the cosine has no pi; half a turn is cos(pi * progress).": (
             lambda progress: (1 + cos(progress)) / 2
         ),
+        "this is a quarter of a cosine; half of it is (1 + cos(pi * progress)) / 2.": (
+            lambda progress: cos(pi * progress / 2)
+        ),
         "the cosine is twice too high; 1 + cos goes from 2 to 0, so halve it.": (
             lambda progress: 1 + cos(pi * progress)
         ),
@@ -391,6 +410,9 @@ def schedule_bugs(shape: str) -> dict:
         ),
         "progress is divided by total; the way down has only total - warmup steps.": bug(
             progress=lambda step, warmup, total: (step - warmup) / total
+        ),
+        "the way down is a step ahead; at step warmup the rate is still max_lr.": bug(
+            progress=lambda step, warmup, total: (step + 1 - warmup) / (total - warmup)
         ),
     }
     end = {
@@ -463,6 +485,7 @@ def validation_loss(
     quiet: bool = True,
     grad=_no_grad,
     back: bool = True,
+    count=lambda y: int((y != IGNORE).sum()),
     mean=lambda sums, counts: sum(sums) / sum(counts),
 ) -> float:
     was_training, sums, counts = model.training, [], []
@@ -471,10 +494,15 @@ def validation_loss(
     with grad():
         for x, y in batches:
             sums.append(float(_costs(model(x), y).detach().sum()))
-            counts.append(int((y != IGNORE).sum()))
+            counts.append(count(y))
     if back:
         model.train(was_training)
     return mean(sums, counts)
+
+
+def _by_rows(model: nn.Module, batches: list) -> float:
+    means = [validation_loss(model, [batch]) * len(batch[0]) for batch in batches]
+    return sum(means) / sum([len(x) for x, _ in batches])
 
 
 _valid = partial(partial, validation_loss)
@@ -491,6 +519,12 @@ VALIDATION_BUGS = {
         mean=lambda sums, counts: (
             sum([s / n for s, n in zip(sums, counts, strict=True)]) / len(sums)
         )
+    ),
+    "padding is counted; divide by the number of targets that are not -100.": _valid(
+        count=lambda y: y.numel()
+    ),
+    "the mean of each batch is weighed by its rows; each real target counts alike.": (
+        lambda model, batches: _by_rows(model, batches)
     ),
     "the costs are added up; divide by the number of real targets.": _valid(
         mean=lambda sums, counts: sum(sums)
@@ -545,12 +579,19 @@ RESUME_BUGS = {
         lambda run: save(run) | {"model": run.model.state_dict()},
         load,
     ),
+    "what was saved, weights and states, changes as training goes on; deepcopy it.": (
+        lambda run: _shared_states(run) | {"model": run.model.state_dict()},
+        load,
+    ),
     "the saved states change as training goes on; deepcopy them.": (_shared_states, load),
     "what is loaded is used up by the run that goes on; copy it in load, too.": (
         save,
         lambda run, saved: (load(run, saved), setattr(run, "states", saved["states"]))[0],
     ),
-    "nothing is saved and loaded.": (lambda run: {"step": run.step}, lambda run, saved: None),
+    "the other run is as it was; load must change its parts, not only its own name for it.": (
+        lambda run: {"step": run.step},
+        lambda run, saved: None,
+    ),
 }
 
 
