@@ -8,7 +8,7 @@ export class LookStrip {
   /** @param {import("./frame.js").Frame} frame @param {(query: number) => void} choose */
   constructor(frame, choose) {
     Object.assign(this, { frame, options: [] });
-    this.list = h("div", { class: "llm-looks-at", role: "listbox", "aria-orientation": "horizontal", "aria-label": frame.t("strip_label") });
+    this.list = h("div", { class: "llm-looks-at", dir: "auto", role: "listbox", "aria-orientation": "horizontal", "aria-label": frame.t("strip_label") });
     roving(this.list, { select: (i) => i !== this.chosen && choose(i), hover: () => {} });
     this.readout = h("p", { class: "llm-message" });
     this.element = h("div", { class: "llm-column" }, this.readout, this.list, h("p", { class: "llm-legend" }, frame.t("strip_legend")));

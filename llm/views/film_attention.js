@@ -12,7 +12,7 @@ export class FilmAttention {
     Object.assign(this, { frame, change });
     this.heads = h("div", { class: "llm-heads", role: "listbox", "aria-label": frame.t("heads_label") });
     roving(this.heads, { select: (i) => this.chooseHead(i), hover: () => {}, columns: () => this.film.n_heads });
-    this.text = h("div", { class: "llm-story", role: "listbox", "aria-label": frame.t("story_label") });
+    this.text = h("div", { class: "llm-story", dir: "auto", role: "listbox", "aria-label": frame.t("story_label") });
     roving(this.text, { select: (i) => this.chooseRow(i), hover: () => {} });
     this.map = new Heatmap(frame.t("map_label"), (row, column) => change({ row, column }));
     this.readout = h("p", { class: "llm-message", id: frame.id("readout") });

@@ -51,7 +51,7 @@ class FilmView {
     this.choice = this.filmChoice();
     this.status = h("p", { class: "llm-message" });
     this.kinds = h("div", { class: "llm-kinds" });
-    this.sample = h("blockquote", { class: "llm-sample" });
+    this.sample = h("blockquote", { class: "llm-sample", dir: "auto" });
     const numbers = h("div", { class: "llm-pair" }, part(frame.t("kinds_title"), this.kinds), part(frame.t("sample_title"), this.sample));
     const attention = part(frame.t("attention_title"), this.attention.element);
     const words = part(frame.t("words_title"), this.words.element);

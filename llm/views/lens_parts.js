@@ -20,7 +20,7 @@ export class LensGrid {
     this.list = h("div", { class: "llm-lens-list", role: "listbox", "aria-label": frame.t("grid_label") });
     const select = (i) => i !== this.chosen && choose(Math.floor(i / this.columns), i % this.columns);
     roving(this.list, { select, hover: () => {}, columns: () => this.columns });
-    this.box = h("div", { class: "llm-lens-grid" }, this.head, this.list);
+    this.box = h("div", { class: "llm-lens-grid", dir: "ltr" }, this.head, this.list);
   }
 
   /**

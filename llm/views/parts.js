@@ -52,7 +52,7 @@ export function roving(list, { select, hover, columns = () => 1 }) {
   });
   list.addEventListener("pointerleave", () => hover(null));
   list.addEventListener("keydown", (event) => {
-    const target = destination(event.key, index(event), options().length, list.dir === "rtl", columns());
+    const target = destination(event.key, index(event), options().length, getComputedStyle(list).direction === "rtl", columns());
     if (target === null) return;
     event.preventDefault();
     options()[target]?.focus();

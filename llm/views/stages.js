@@ -149,7 +149,7 @@ function bars(frame, rows) {
 
 /** What scrolls where it is long, by keys too. @param {string} label @param {string} kind @param {Node[]} parts */
 function scroller(label, kind, parts) {
-  return h("div", { class: `llm-scroll ${kind}`, role: "group", tabindex: 0, "aria-label": label }, parts);
+  return h("div", { class: `llm-scroll ${kind}`, dir: kind === "llm-pieces" ? "auto" : null, role: "group", tabindex: 0, "aria-label": label }, parts);
 }
 
 function scaled(frame, picture) {

@@ -12,7 +12,7 @@ const FULL = 6; // nats from which the shade is at its deepest
 export class TokenStrip {
   /** @param {string} label  of the list @param {(index: number) => void} choose */
   constructor(label, choose) {
-    this.element = h("div", { class: "llm-strip", role: "listbox", "aria-orientation": "horizontal", "aria-label": label });
+    this.element = h("div", { class: "llm-strip", dir: "auto", role: "listbox", "aria-orientation": "horizontal", "aria-label": label });
     const select = (index) => index !== this.chosen && choose(index);
     roving(this.element, { select, hover: () => {} });
   }
