@@ -16,7 +16,7 @@ def pseudo(text: str) -> str:
     """``text`` in letters that run from right to left.
 
     >>> pseudo("Draw {n} more")
-    'درهو {n} موره'
+    'دراو {n} مورة'
     """
     return "".join(
         part if _KEPT.fullmatch(part) else part.translate(_LETTERS) for part in _KEPT.split(text)
