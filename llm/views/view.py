@@ -94,7 +94,7 @@ class View:
     def _fragment(self, files: dict[str, str] | None = None, page: str | None = None) -> str:
         """The view's HTML; ``files`` are names of shared files, without them all is inline."""
         data = {"anchor": self.anchor, "view": self.payload(inline=not files)}
-        data |= {"strings": strings(self.name), "language": language()}
+        data |= {"strings": strings(self.name), "language": _tag()}
         data |= {"files": files or {}, "page": page}
         inline = {} if files else self.shared()
         script, style = script_text(self.name), css_text(self.name)
@@ -139,7 +139,12 @@ def strings(name: str) -> dict[str, str]:
 def _tongue() -> str:
     """Language and direction of the words, as attributes of an element."""
     direction = _words(WORDS / f"{language()}.json")["direction"]
-    return f'lang="{language()}" dir="{direction}"'
+    return f'lang="{_tag()}" dir="{direction}"'
+
+
+def _tag() -> str:
+    """The language as browsers want it: ``pt-BR`` for ``pt_BR``."""
+    return language().replace("_", "-")
 
 
 @cache
