@@ -49,9 +49,9 @@ def english() -> dict:
 @pytest.fixture
 def arabic(tmp_path, monkeypatch) -> Path:
     """The views speak the made-up language."""
-    words = write_words(tmp_path / "words")
+    words = write_words(tmp_path / "words", "ar_EG")
     monkeypatch.setattr(view, "WORDS", words)
-    monkeypatch.setenv("LLM_LANGUAGE", "ar")
+    monkeypatch.setenv("LLM_LANGUAGE", "ar_EG")
     return words
 
 
@@ -78,12 +78,12 @@ def test_faults_of_a_translation_are_found(english, tmp_path):
 def test_a_view_says_its_words_language_and_direction(arabic):
     view_ = AttentionView()
     fragment = view_.html()
-    assert fragment.startswith('<div class="llm-view" lang="ar" dir="rtl"')
+    assert fragment.startswith('<div class="llm-view" lang="ar-EG" dir="rtl"')
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', fragment)[1])
-    assert data["language"] == "ar"
+    assert data["language"] == "ar-EG"
     assert not any(re.search("[a-z]", PLACEHOLDER.sub("", t)) for t in data["strings"].values())
     page = view_.save_page(arabic.parent / "page.html").read_text(encoding="utf-8")
-    assert '<html lang="ar" dir="rtl"' in page and f"<h1>{pseudo('What heads look at')}" in page
+    assert '<html lang="ar-EG" dir="rtl"' in page and f"<h1>{pseudo('What heads look at')}" in page
 
 
 def test_a_language_without_words_names_those_there_are(monkeypatch):
