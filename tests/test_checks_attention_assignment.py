@@ -177,6 +177,24 @@ def test_weights_that_training_cannot_use_are_told_so(late):
         checks.check_softmax_or_nothing(late)
 
 
+def written_into(scores):
+    weights = torch.where(scores.isneginf(), -1e9, scores).softmax(-1)
+    weights[scores.isneginf()] = 0
+    return weights
+
+
+@pytest.mark.parametrize(
+    "broken, message",
+    [
+        (written_into, "backward.. fails: numbers are written into"),
+        (lambda scores: masked_softmax(scores.detach()), "fails: no gradient comes back"),
+    ],
+)
+def test_weights_that_stop_a_backward_pass_are_told_so(broken, message):
+    with pytest.raises(CheckFailed, match=message):
+        checks.check_softmax_or_nothing(broken)
+
+
 def not_written(*arguments):
     raise NotImplementedError
 
