@@ -149,9 +149,10 @@ def _learners_answer(name: str, function: Callable, case: tuple) -> Any:
 
 def _example(name: str, case: tuple, right: Any, given: Any) -> str:
     call = f"{name}({', '.join([shown(argument) for argument in case])})"
+    due = f"raise {right.error}" if isinstance(right, Raised) else f"be {shown(right)}"
     if isinstance(given, Raised):
-        return f"{call} should be {shown(right)}, yours raises {given.error}: {given.message}"
+        return f"{call} should {due}, yours raises {given.error}: {given.message}"
     yours = shown(given)
-    if type(given) is not type(right):
+    if type(given) is not type(right) and not isinstance(right, Raised):
         yours += f", of type {type(given).__name__} instead of {type(right).__name__}"
-    return f"{call} should be {shown(right)}, yours is {yours}"
+    return f"{call} should {due}, yours is {yours}"
