@@ -215,7 +215,8 @@ def nearest_by_product(token_id, table, n):
         (UNSCALED, lambda i, t, p: t[i] * t.shape[1] ** 0.5 + p[: i.shape[1]], "as they are"),
         (check_embedding, unscaled, "not multiplied by √d_model"),
         (checks.check_nearest, nearest_by_product, "the bare products are compared"),
-        (checks.check_match, lambda q, k, p, s, w: (q * k).real.sum(), "should be a tensor"),
+        (checks.check_look_up, lambda ids, table: F.one_hot(ids).float() @ table, "multiplied"),
+        (checks.check_match, lambda q, k, p, s, w: (q * k).real.sum(), r"with -?\d.* instead of"),
         (checks.check_count_places, lambda real: None, "is the return missing"),
     ],
 )

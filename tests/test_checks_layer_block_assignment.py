@@ -176,7 +176,7 @@ def test_replacing_torchs_functions_fools_nothing(monkeypatch):
         (31.62, "not by its root"),
         (10**6, "Queries and keys"),
         (2, "is not it"),
-        ("none", "is not it"),
+        ("none", "give a plain number"),
     ],
 )
 def test_a_wrong_factor_hears_why(given, message):

@@ -87,7 +87,7 @@ def newest_by_hand(logits):
 
 
 def choose_by_bisecting(chances, die):
-    return sum(total <= die for total in accumulate(chances))
+    return min(sum(total <= die for total in accumulate(chances)), len(chances) - 1)
 
 
 def continue_by_loop(chances_after, ids, dice):
@@ -116,6 +116,8 @@ SOLUTIONS = [
     (checks.check_continue_text, continue_by_loop),
     (checks.check_changed_rows, rows_by_tensors),
     (checks.check_mean_surprise, lambda chances: log(1) - sum(map(log, chances)) / len(chances)),
+    (checks.check_mean_surprise, lambda chances: -torch.tensor(chances).log().mean().item()),
+    (checks.check_mean_surprise, lambda chances: -torch.tensor(chances).log().mean()),
     (bits, lambda chances: sum(-log2(chance) for chance in chances) / len(chances)),
 ]
 
@@ -126,6 +128,47 @@ def test_right_solutions_pass(check, solution):
         assert check(solution, seed=seed).cases >= 2
     name = getattr(check, "func", check).__name__.removeprefix("check_")
     assert repr(check(solution)).startswith(f"✓ {name} is correct")
+
+
+def test_what_was_predicted_without_a_program_is_checked_and_not_told():
+    shapes = {"ids": (3, 7), "stream": (3, 7, 128), "logits": (3, 7, 980), "newest": (3, 980)}
+    assert repr(checks.check_pencil(0.5, 0.333)) == "✓ each chance is right"
+    assert repr(checks.check_shapes(shapes, 21)) == "✓ every shape is right"
+    for chances, message in (
+        ((None, None), "cat_after_a: not answered yet"),
+        ((3 / 15, 1 / 3), "of all 15 words"),
+        ((0.9, 1 / 3), "cat_after_a: 0.9 is not it"),
+        ((torch.tensor(0.5), 1 / 3), "give a plain number"),
+        ((0.5, 1 / 6), "the word before it is saw"),
+    ):
+        with pytest.raises(CheckFailed, match=message):
+            checks.check_pencil(*chances)
+    for changed, n, message in (
+        ({"newest": None}, 21, "newest.*not answered yet"),
+        ({"ids": [3, 7]}, 21, "give a tuple"),
+        ({"newest": (3, 7, 980)}, 21, "one row for each text"),
+        ({"stream": (3, 128, 7)}, 21, r"stream.*\(3, 128, 7\) is not it"),
+        ({}, 18, "what comes next"),
+        ({}, 20, "20 is not it"),
+    ):
+        with pytest.raises(CheckFailed, match=message) as caught:
+            checks.check_shapes(shapes | changed, n)
+        assert "(3, 980)" not in str(caught.value)
+
+
+def test_an_error_that_is_due_is_told_by_its_name():
+    with pytest.raises(CheckFailed, match="should raise ValueError, yours is"):
+        checks.check_to_ids(ids_or_mark)
+
+
+def counts_in_whole_numbers(texts, n):
+    found = known.count_chances(texts, n, total=lambda found, counts: 1)
+    return {before: {word: int(k) for word, k in row.items()} for before, row in found.items()}
+
+
+def test_counts_are_told_from_chances_be_they_whole_numbers():
+    with pytest.raises(CheckFailed, match="these are counts"):
+        checks.check_count_chances(counts_in_whole_numbers)
 
 
 FOREIGN = [

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import regex
+import torch
 
 from llm import BPETokenizer
 from llm.checks import CheckFailed
@@ -285,7 +286,7 @@ def test_the_third_merge(ties, right):
         ((b"u", b"g"), "yours is the first"),
         (b"ugs", "are joined byte strings; list the pairs"),
         ("ugs", "of type str; give a tuple"),
-        (("ug", "s"), "is not it"),
+        (("ug", "s"), "a token is a byte string"),
     ],
 )
 def test_wrong_predictions_hear_why_and_not_what(given, message):
@@ -297,7 +298,8 @@ def test_wrong_predictions_hear_why_and_not_what(given, message):
 def test_predicted_numbers():
     wrong = {"that is twice as much.": 5.0}
     assert check_prediction("x", 2.501, 2.5, {}) and check_prediction("x", 3.0, 3, {})
-    for given, message in [(5, "twice as much. You said 5"), ("a", "is not it"), (True, "not it")]:
+    kinds = [("2.5", "type str"), (True, "type bool"), (torch.tensor(2.5), "give a plain number")]
+    for given, message in [(5, "twice as much. You said 5"), (2, "2 is not it"), *kinds]:
         with pytest.raises(CheckFailed, match=message):
             check_prediction("x", given, 2.5, wrong)
 

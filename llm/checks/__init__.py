@@ -155,7 +155,9 @@ from llm.checks.overview import (
     check_count_chances,
     check_mean_surprise,
     check_newest_chances,
+    check_pencil,
     check_run_parts,
+    check_shapes,
     check_to_ids,
 )
 from llm.checks.scaling import (
@@ -312,6 +314,7 @@ __all__ = [
     "check_pair_counts",
     "check_params_of",
     "check_past_mask",
+    "check_pencil",
     "check_pick",
     "check_positions",
     "check_power_law",
@@ -331,6 +334,7 @@ __all__ = [
     "check_schedule",
     "check_self_attention",
     "check_sgd_update",
+    "check_shapes",
     "check_share_heads",
     "check_shift_matrix",
     "check_sinusoidal",

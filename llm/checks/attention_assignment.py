@@ -197,8 +197,19 @@ def _visible(draw: Draw, *shape: int) -> Tensor:
 
 
 def _check_gradient(softmax_or_nothing: Callable[[Tensor], Tensor], scores: Tensor) -> None:
-    with torch.enable_grad():
-        (softmax_or_nothing(scores) * torch.arange(scores.shape[-1])).sum().backward()
+    try:
+        with torch.enable_grad():
+            (softmax_or_nothing(scores) * torch.arange(scores.shape[-1])).sum().backward()
+    except RuntimeError as error:
+        why = (
+            "numbers are written into the result of an earlier step; make a new tensor instead, "
+            "as masked_fill does."
+            if "inplace" in str(error)
+            else "no gradient comes back to the scores; compute without detach and no_grad."
+        )
+        raise CheckFailed(
+            f"softmax_or_nothing: the weights are right, but backward() fails: {why}"
+        ) from None
     if scores.grad is None or not bool(_isfinite(scores.grad).all()):
         raise CheckFailed(
             "softmax_or_nothing: the weights are right, but their gradient is not a number, so "

@@ -317,6 +317,9 @@ ATTEND_LAST_BUGS = {
     "the scores are not divided by the square root of head_dim.": _last(
         attend=partial(known.attention, scale=lambda q, v: 1)
     ),
+    "it returns the weights; they still have to mix the values.": _last(
+        attend=lambda q, k, v, mask: attention_weights(q, k, mask)
+    ),
 }
 
 
@@ -432,6 +435,13 @@ def _early(x: Tensor, layer, positions: Tensor, mask: Tensor, *, turn=known.rope
     return layer.out_proj(known.merge_heads(_matmul(weights, cut(layer.v_proj(x)))))
 
 
+def _too_early(x: Tensor, layer, positions: Tensor, mask: Tensor, *, turn, look) -> Tensor:
+    """Turned before the projections, as rows of d_model numbers."""
+    cut, turned = partial(known.split_heads, n_heads=layer.n_heads), turn(x, positions, THETA)
+    weights = look(cut(layer.q_proj(turned)), cut(layer.k_proj(turned)), mask)
+    return layer.out_proj(known.merge_heads(_matmul(weights, cut(layer.v_proj(x)))))
+
+
 def _by_view(x: Tensor, n_heads: int) -> Tensor:
     return x.reshape(len(x), n_heads, x.shape[1], -1)
 
@@ -457,7 +467,13 @@ def self_attention_bugs(layout: str = "half", additive: bool = False) -> dict[st
         "q and k are turned before they are split; each head turns its own pairs.": partial(
             _early, turn=turn, look=look
         ),
+        "x is turned before the projections; turn q and k.": partial(
+            _too_early, turn=turn, look=look
+        ),
         "the mask is not used.": part(look=partial(weights, hide=_open)),
+        "the mask is a causal one made here; take the one given, which may hide more.": part(
+            look=lambda q, k, mask: attention_weights(q, k, past_mask(*[mask.shape[-1]] * 2))
+        ),
         "the scores are divided by the root of d_model; a head's product has head_dim terms.": part(
             look=partial(weights, scale=lambda q, k: 1 / sqrt(q.shape[1] * q.shape[-1]))
         ),

@@ -145,7 +145,7 @@ def _learners_answer(name: str, function: Callable, case: tuple) -> Any:
         if not same(before, after):
             raise CheckFailed(
                 f"{name}: it changes its argument number {number}, from {shown(before)} to "
-                f"{shown(after)}; work on a new list instead"
+                f"{shown(after)}; work on a copy instead"
             )
     return given
 

@@ -10,7 +10,7 @@ The learner writes:
 - ``sinusoidal(n_positions, d_model)``: the table ``(n_positions, d_model)`` of sines and cosines.
 """
 
-from builtins import callable, isinstance, list, tuple  # noqa: UP029  bound now, as elsewhere
+from builtins import callable, isinstance, len, list, tuple  # noqa: UP029  bound now, as elsewhere
 from collections.abc import Callable
 from functools import wraps
 from random import Random
@@ -122,8 +122,8 @@ def _words(value: Tensor, right: Tensor) -> str:
     if value.shape != right.shape:
         return shape
     wrong = (~_isclose(value, right, rtol=1e-5, atol=1e-5)).nonzero()
-    if not wrong.numel():
+    if not len(wrong):
         return shape
-    place = wrong[0].tolist()
-    at = tuple(place)
-    return f"{shape} with {value[at]:.4f} at {shown(place)} instead of {right[at]:.4f}"
+    place = wrong[0].tolist()  # empty where the tensor is one number
+    where, at = f" at {shown(place)}" if place else "", tuple(place)
+    return f"{shape} with {value[at]:.4f}{where} instead of {right[at]:.4f}"

@@ -311,6 +311,9 @@ MATCH_BUGS = {
     "the key is not mirrored, so the angles add up; multiply with its .conj().": partial(
         match, other=lambda k: k
     ),
+    "the angle is right, but 1 + 2i and 3 + 4i give −5, not 11; mirror the key too, .conj().": (
+        lambda q, k, p, s, omega: match(q, k, p, -s, omega, other=lambda k: k)
+    ),
     "p and s are exchanged; the query stands at p.": _first_from_the_left,
     "the key is turned the other way and mirrored; do one of the two.": (
         lambda q, k, p, s, omega: match(q, k, p, -s, omega)

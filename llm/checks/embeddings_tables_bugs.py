@@ -84,6 +84,11 @@ GRADIENT_BUGS = {
     "a token that occurs twice keeps only its first gradient; add them up.": partial(
         table_gradient, add=_first_wins
     ),
+    "in one text, the last of a token's gradients replaces the others; add them up.": (
+        lambda token_ids, gradient, n: _stack(
+            [_last_wins(i, g[None], n) for i, g in zip(token_ids, gradient, strict=True)]
+        ).sum(0)
+    ),
     "the gradients of a token are averaged over its places; add them up.": partial(
         table_gradient, finish=lambda x, token_ids: x / _times(x, token_ids)
     ),

@@ -2,6 +2,7 @@
 
 The learner writes:
 
+- ``cat_after_a``, ``bird_after_saw_a`` and the ``shapes`` of a GPT, without a program;
 - ``count_chances(texts, n)``: for every run of n words in ``texts``, lists of words, the chances
   of the next word, as ``{("on", "the"): {"mat": 0.5, "chair": 0.5}, …}``;
 - ``to_ids(words, vocabulary)``: the place of each word in a list of words;
@@ -13,7 +14,19 @@ The learner writes:
 - ``mean_surprise(chances)``: the mean of −log p.
 """
 
-from builtins import callable, dict, enumerate, float, isinstance, list, range, round, sum  # noqa: UP029  bound now, as elsewhere
+from builtins import (  # noqa: UP029  bound now, as elsewhere
+    callable,
+    dict,
+    enumerate,
+    float,
+    int,
+    isinstance,
+    list,
+    range,
+    round,
+    sum,
+    tuple,
+)
 from collections.abc import Callable
 from functools import partial
 from math import log, log2
@@ -25,6 +38,8 @@ from torch import Tensor, nn
 from llm.checks import overview_bugs as known
 from llm.checks.base import Passed, check_function
 from llm.checks.layer_block import Case, check_tensors
+from llm.checks.predictions import Right, check_prediction
+from llm.checks.watching import look_at_number
 from llm.config import ModelConfig
 from llm.model import Transformer
 
@@ -62,6 +77,8 @@ class Rows:
             row = [random.random() + noise for _ in range(V)]
             if i % 2:
                 row[0] = 0.5  # not every entry changes,
+            if i % 4 == 0:
+                row[2] = 0.5  # be it the first or another,
             if i % 3 == 0:
                 row[1] += 9  # nor always the greatest
             rows.append(row)
@@ -81,6 +98,61 @@ class Part(nn.Module):
 
     def __repr__(self) -> str:
         return "model"
+
+
+def check_pencil(cat_after_a: float, bird_after_saw_a: float) -> Right:
+    """Check two chances in ``a dog saw a cat. a cat saw a dog. a cat saw a bird.``"""
+    n_words = 15
+    wrong = {
+        "this is a count; divide by how often a stands.": 3,
+        f"of all {n_words} words? Look only at those that stand after an a.": 3 / n_words,
+        "of words and full stops? Look only at words that stand after an a.": 3 / (n_words + 3),
+        "three different words come after a, and not equally often; count each.": 1 / 3,
+        "an a stands before every cat; but how often is it a cat that comes after an a?": 1.0,
+        "this is in per cent; a chance lies between 0 and 1.": 50,
+    }
+    check_prediction("cat_after_a", cat_after_a, 1 / 2, wrong)
+    wrong = {
+        "this is a count; divide by how often saw a stands.": 1,
+        "that is the chance after a; here the word before it is saw.": 1 / 6,
+        f"of all {n_words} words? Look only at those that stand after saw a.": 1 / n_words,
+    }
+    check_prediction("bird_after_saw_a", bird_after_saw_a, 1 / 3, wrong)
+    return Right("each chance")
+
+
+def check_shapes(shapes: dict[str, tuple[int, ...]], n_predictions: int) -> Right:
+    """Check the shapes of 3 texts of 7 tokens in a GPT, and how many predictions it makes."""
+    B, T, C, n = 3, 7, 128, 980
+    wrong: dict[str, dict] = {
+        "ids": {"the texts come first, then the tokens of each.": (T, B)},
+        "stream": {
+            "there are three texts; each has its tokens, and each token a vector.": (T, C),
+            "a vector has 128 numbers; 980 is the size of the vocabulary.": (B, T, n),
+            "every token has a vector, not every text.": (B, C),
+        },
+        "logits": {
+            "they have one number for each entry of the vocabulary.": (B, T, C),
+            "every token has a row, not the last alone.": (B, n),
+        },
+        "newest": {
+            "after each text comes one token: one row for each text.": (B, T, n),
+            "the last row of each text is asked, without the axis of the tokens.": (B, 1, n),
+            "there are three texts, and each has its row.": (n,),
+            "no token is chosen yet; each text has a chance for every entry.": (B,),
+        },
+    }
+    right = {"ids": (B, T), "stream": (B, T, C), "logits": (B, T, n), "newest": (B, n)}
+    for name, shape in right.items():
+        check_prediction(f"shapes[{name!r}]", shapes.get(name), shape, wrong[name])
+    wrong_numbers = {
+        "every row is a prediction, not the last of each text alone.": B,
+        "that is one text; there are three.": T,
+        "the last token of a text has a row too: it predicts what comes next.": B * (T - 1),
+        "those are all chances; a prediction is a whole row of them.": B * T * n,
+    }
+    check_prediction("n_predictions", n_predictions, B * T, wrong_numbers)
+    return Right("every shape")
 
 
 def check_count_chances(
@@ -158,6 +230,7 @@ def check_choose(choose: Callable[[list[float], float], int], seed: int = 0) -> 
     for eighths in ([1, 4, 0, 3], [3, 1, 2, 2], [0, 5, 2, 1]):
         chances = [eighth / 8 for eighth in random.sample(eighths, 4)]
         cases += [(chances, i / 8 + step) for i in range(8) for step in (0.0, 0.0625)]
+    cases.append(([0.25, 0.5, 0.1875], 0.96875))  # beyond the sum, as rounding may leave it
     return check_function(choose, known.choose, known.CHOOSE_BUGS, cases)
 
 
@@ -192,9 +265,9 @@ def check_mean_surprise(
     right, bugs = (log, known.NATS_BUGS) if unit == "nats" else (log2, known.BITS_BUGS)
     reference = _named(partial(known.mean_surprise, log=right), known.mean_surprise)
     return check_function(
-        _rounded(mean_surprise, reference),
-        _rounded(reference, reference),
-        {sentence: _rounded(bug, reference) for sentence, bug in bugs.items()},
+        _number(mean_surprise, reference),
+        _number(reference, reference),
+        {sentence: _number(bug, reference) for sentence, bug in bugs.items()},
         cases,
     )
 
@@ -224,6 +297,13 @@ def _without_gradients(function: Callable) -> Callable:
     return _named(quiet, known.run_parts)
 
 
+def _number(function: Callable, reference: Callable) -> Callable:
+    """The same with its number compared closely, be it Python's or a tensor's."""
+    if not callable(function):
+        return function
+    return _named(partial(look_at_number, function), reference)
+
+
 def _rounded(function: Callable, reference: Callable) -> Callable:
     """The same with its numbers rounded, since sums in another order differ in the last digit."""
     if not callable(function):
@@ -238,7 +318,7 @@ def _rounded(function: Callable, reference: Callable) -> Callable:
 def _round(value):
     if isinstance(value, dict):
         return {key: _round(item) for key, item in value.items()}
-    return round(value, 9) if isinstance(value, float) else value
+    return round(float(value), 9) if isinstance(value, float | int) else value
 
 
 def _named(function: Callable, reference: Callable) -> Callable:

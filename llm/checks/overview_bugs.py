@@ -245,6 +245,23 @@ RUN_BUGS = {
     "both parts of a block read the same stream; the second reads what the first added.": _run(
         mix=_beside, work=lambda block, x: x
     ),
+    "attention and the feed-forward network replace the stream; add what each gives.": _run(
+        mix=lambda block, x: block.attention(block.attention_norm(x)),
+        work=lambda block, x: block.ffn(block.ffn_norm(x)),
+    ),
+    "both parts of a block read the stream without their norms.": _run(
+        mix=lambda block, x: x + block.attention(x), work=lambda block, x: x + block.ffn(x)
+    ),
+    "each norm comes after the sum; it belongs before its part, inside the branch.": _run(
+        mix=lambda block, x: block.attention_norm(x + block.attention(x)),
+        work=lambda block, x: block.ffn_norm(x + block.ffn(x)),
+    ),
+    "these are chances; the logits are what the softmax would read.": lambda model, ids: _softmax(
+        run_parts(model, ids), -1
+    ),
+    "only the last row of each text is given; every token has one.": lambda model, ids: run_parts(
+        model, ids
+    )[:, -1],
     "attention is left out.": _run(mix=lambda block, x: x),
     "the feed-forward network is left out.": _run(work=lambda block, x: x),
 }
@@ -334,6 +351,12 @@ CHOOSE_BUGS = {
     "the token after the right one is taken.": (
         lambda chances, die: min(choose(chances, die) + 1, len(chances) - 1)
     ),
+    "a die beyond the sum gets a place after the last; it takes the last token.": (
+        lambda chances, die: sum([total <= die for total in accumulate(chances)])
+    ),
+    "a die beyond the sum gets -1; give the last place, counted from the left.": (
+        lambda chances, die: -1 if die >= sum(chances) else choose(chances, die)
+    ),
     "the token before the right one is taken.": lambda chances, die: choose(chances, die) - 1,
 }
 
@@ -421,6 +444,10 @@ CHANGED_BUGS = {
     ),
     "only the first entry of a row is compared; any entry may change.": partial(
         changed_rows, differ=lambda old, new: abs(old[0] - new[0]) > 1e-6
+    ),
+    "every entry of a row has to change; one is enough.": partial(
+        changed_rows,
+        differ=lambda old, new: min([abs(a - b) for a, b in zip(old, new, strict=True)]) > 1e-6,
     ),
     "two rows that differ by rounding alone count as changed; allow 1e-6.": partial(
         changed_rows, differ=lambda old, new: old != new

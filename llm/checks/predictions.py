@@ -40,9 +40,10 @@ def check_prediction(name: str, given: Any, right: Any, wrong: Mapping[str, Any]
     for sentence, answer in wrong.items():
         if _alike(answer, given):
             raise CheckFailed(f"{name}: {sentence} You said {shown(given)}.")
-    if not _is_number(right) and type(given) is not type(right):
-        kinds = type(given).__name__, type(right).__name__
-        raise CheckFailed(f"{name}: {shown(given)} is of type {kinds[0]}; give a {kinds[1]}")
+    due = "plain number" if _is_number(right) else type(right).__name__
+    if not _is_number(given) if _is_number(right) else type(given) is not type(right):
+        kind = type(given).__name__
+        raise CheckFailed(f"{name}: {shown(given)} is of type {kind}; give a {due}")
     raise CheckFailed(f"{name}: {shown(given)} is not it; work it out step by step on paper")
 
 

@@ -273,7 +273,7 @@ def stream_text(
     return [decoder.decode(vocab[i], n == last and flush) for n, i in enumerate(ids)]
 
 
-def _all_or_nothing(ids: list[int], vocab: Vocab) -> list[str]:
+def _all_or_nothing(ids: list[int], vocab: Vocab, *, flush: bool = True) -> list[str]:
     """Holds everything back as soon as one byte is wrong."""
     pieces, held = [], b""
     for i in ids:
@@ -283,12 +283,25 @@ def _all_or_nothing(ids: list[int], vocab: Vocab) -> list[str]:
             held = b""
         except UnicodeDecodeError:
             pieces.append("")
-    return pieces[:-1] + [pieces[-1] + held.decode("utf-8", "replace")] if ids else []
+    if flush and ids:
+        pieces[-1] += held.decode("utf-8", "replace")
+    return pieces
 
 
 def _growing(ids: list[int], vocab: Vocab) -> list[str]:
     pieces = stream_text(ids, vocab)
     return ["".join(pieces[: n + 1]) for n in range(len(pieces))]
+
+
+def _added(ids: list[int], vocab: Vocab) -> list[str]:
+    """What each id adds to the text, which it may have changed."""
+    texts = [decode_ids(ids[:n], vocab) for n in range(len(ids) + 1)]
+    return [text[len(before) :] for before, text in zip(texts, texts[1:], strict=False)]
+
+
+def _one_more(ids: list[int], vocab: Vocab) -> list[str]:
+    pieces = stream_text(ids, vocab, flush=False)
+    return [*pieces, decode_ids(ids, vocab)[len("".join(pieces)) :]]
 
 
 STREAM_BUGS = {
@@ -298,6 +311,11 @@ STREAM_BUGS = {
     "one byte that is no UTF-8 holds back all that follows; print � for it and go on.": (
         _all_or_nothing
     ),
+    "one byte that is no UTF-8 holds back all that follows, for good; print � and go on.": partial(
+        _all_or_nothing, flush=False
+    ),
+    "an unfinished character is given as � before its other bytes come; wait for them.": _added,
+    "there is a piece more than ids; what is left belongs to the last one.": _one_more,
     "bytes that are left at the end are lost; they become � in the last piece.": partial(
         stream_text, flush=False
     ),

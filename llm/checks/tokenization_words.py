@@ -88,6 +88,10 @@ def check_third_merge(third_merge: Pair, ties: str = "greatest") -> Right:
     right = known.learn_merges(words, 3, choose=known.TIES[ties])
     wrong = {"merges are listed from the first; yours is the second.": right[1]}
     wrong |= {"merges are listed from the first; yours is the first.": right[0]}
+    wrong["a token is a byte string, with a b before its quotation marks."] = (
+        right[2][0].decode(),
+        right[2][1].decode(),
+    )
     wrong |= {sentence: (bug(words, 3) or [None])[-1] for sentence, bug in bugs.items()}
     return check_prediction("third_merge", third_merge, right[2], wrong)
 

@@ -64,7 +64,7 @@ def split_specials(
 
 
 SPLIT_BUGS = {
-    "the names are read as a pattern, in which | means or; put re.escape around each.": partial(
+    "the names are read as a pattern, in which | means or; put regex.escape around each.": partial(
         split_specials, escape=str
     ),
     "the special listed first is cut first; the longest comes first.": partial(
@@ -82,18 +82,27 @@ SPLIT_BUGS = {
     "without specials every character is cut; the text is one piece then.": partial(
         split_specials, without=list
     ),
+    "an empty text gives an empty piece; it has no piece at all.": partial(
+        split_specials, without=lambda text: [text]
+    ),
     "nothing is cut.": lambda text, specials: [text] if text else [],
 }
 
 
 def count_words(
-    text: str, specials: list[str], *, split=split_specials, cut=pretokens, key=spell, count=sum
+    text: str,
+    specials: list[str],
+    *,
+    split=split_specials,
+    cut=pretokens,
+    special=lambda piece: [],
+    key=spell,
+    count=sum,
 ) -> Words:
     seen: dict[Word, list[int]] = {}
     for piece in split(text, specials):
-        for word in cut(piece):
-            if piece not in specials:
-                seen.setdefault(key(word), []).append(1)
+        for word in special(piece) if piece in specials else cut(piece):
+            seen.setdefault(key(word), []).append(1)
     return {word: count(ones) for word, ones in seen.items()}
 
 
@@ -104,6 +113,12 @@ def _remove(text: str, specials: list[str], *, leave: str = "") -> list[str]:
 WORD_BUGS = {
     "the text is not cut at the specials, so their letters are counted.": partial(
         count_words, split=lambda text, specials: [text]
+    ),
+    "the letters of a special are counted, cut like other text; leave it out.": partial(
+        count_words, special=pretokens
+    ),
+    "a special is counted as a word; leave it out.": partial(
+        count_words, special=lambda piece: [piece]
     ),
     "a special is taken out and its neighbours are joined; cut there.": partial(
         count_words, split=_remove
