@@ -48,13 +48,15 @@ class _Device(TorchDispatchMode):
 
 
 class _Lists(TorchFunctionMode):
-    """``torch.tensor`` makes its tensor on the CPU first, past the other mode."""
+    """Tensors made of lists are made on the CPU first, past the other mode."""
 
     def __torch_function__(self, function, types, given=(), named=None):
         named = dict(named or {})
         if function is torch.tensor and named.get("device") == ELSEWHERE:
             del named["device"]
             return function(*given, **named).to(ELSEWHERE)
+        if function is Tensor.new_tensor and isinstance(given[0], _There):
+            return torch.tensor(given[1], dtype=given[0].dtype).to(ELSEWHERE)
         return function(*given, **named)
 
 
@@ -80,7 +82,7 @@ def _run(operation, given: tuple, named: dict):
         if operation is torch.ops.aten.copy_.default:
             there = isinstance(given[0], _There)
     elif there:
-        _refuse_mixtures(operation, tensors, parts)
+        _refuse_mixtures(operation, given, parts)
     elif target is not None:
         there = torch.device(target) == ELSEWHERE
     if there and target is not None:
@@ -95,8 +97,11 @@ def _run(operation, given: tuple, named: dict):
     return tree_map(lambda part: back(part) if isinstance(part, Tensor) else part, found)
 
 
-def _refuse_mixtures(operation, tensors: list[Tensor], parts: list) -> None:
-    """As a GPU does; a CPU tensor of one number is let in."""
+def _refuse_mixtures(operation, given: tuple, parts: list) -> None:
+    """As a GPU does; a CPU tensor of one number is let in, and so are indices in brackets."""
+    if operation.name().startswith("aten::index") and isinstance(given[1], list | tuple):
+        parts = [given[0], *given[2:]]
+    tensors = [part for part in parts if isinstance(part, Tensor)]
     if any(tensor.dim() and not isinstance(tensor, _There) for tensor in tensors):
         raise RuntimeError(f"{operation}: expected all tensors to be on the same device")
     if any(isinstance(part, torch.Generator) for part in parts):

@@ -17,6 +17,7 @@ from llm import (
     TrainConfig,
     Trainer,
     Transformer,
+    data,
     default_device,
     generate,
     get_batch,
@@ -24,6 +25,18 @@ from llm import (
     trace,
 )
 from llm.architectures import RNN, Encoder, EncoderDecoder
+from llm.films import Film, held_out
+from llm.finetuning import (
+    add_lora,
+    answers,
+    fine_tune,
+    freeze,
+    question_batches,
+    story_questions,
+)
+from llm.interpretability import attribution
+from llm.speculative import speculative_generate
+from llm.views import AttentionView, BlockView, CacheView, LensView, OutputView
 
 TOLERANCE = {"cpu": 1e-6, "cuda": 2e-4, "mps": 2e-3}
 SWITCHES = [
@@ -160,3 +173,53 @@ MIXTURES = {
 def test_a_device_that_is_not_there_refuses_what_a_gpu_would(mixture):
     with elsewhere() as device, pytest.raises((RuntimeError, TypeError)):
         mixture(torch.ones(3, device=device))
+
+
+def _filmed(model, tokenizer, ids):
+    film = Film(tokenizer, held_out(data.stories(20), 3), [0])
+    film.record(model, 0)
+    return film.frames[0]
+
+
+def _lora_losses(model, tokenizer, ids):
+    freeze(model)
+    add_lora(model, "blocks.*.attention.q_proj")
+    batches = question_batches(tokenizer, story_questions(4), 2)
+    return fine_tune(model, batches, 2)
+
+
+def _speculated(model, tokenizer, ids):
+    dice = torch.Generator().manual_seed(2)
+    return speculative_generate(model, model, ids, 6, generator=dice).token_ids.tolist()
+
+
+def _parts(model, tokenizer, ids):
+    with torch.no_grad(), trace(model) as acts:
+        model(ids)
+    return [part.sum().item() for part in attribution(model, acts, 5, 6).values()]
+
+
+LOOKS = {
+    "film": _filmed,
+    "adapters": _lora_losses,
+    "guesses": _speculated,
+    "attribution": _parts,
+    "answers": lambda model, tokenizer, ids: answers(model, tokenizer, story_questions(4)),
+} | {
+    view.__name__: lambda model, tokenizer, ids, view=view: view(
+        "Once there was a queen", model, tokenizer
+    ).describe()
+    for view in (AttentionView, BlockView, CacheView, LensView, OutputView)
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_looks_at_a_model_sees_the_same(device, tolerance, look):
+    seen = []
+    for place in ("cpu", device):
+        torch.manual_seed(0)
+        model, tokenizer = load("storyteller")
+        ids = torch.tensor([data.story_ids(tokenizer, "Once there was a queen")]).to(place)
+        seen.append(look(model.to(place), tokenizer, ids))
+    near_numbers = look in (_lora_losses, _parts)
+    assert seen[1] == (pytest.approx(seen[0], abs=100 * tolerance) if near_numbers else seen[0])

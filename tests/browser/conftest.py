@@ -1,7 +1,12 @@
-"""Fixtures of the browser tests: Chromium, the built site, and a server for it."""
+"""Fixtures of the browser tests: Chromium, the built site, and a server for it.
+
+With ``LLM_SITE_ZIP=_build/inside-an-llm.zip`` the site is that of the zip, and what would be asked
+of the server is opened as a file: what a reader does who unpacks it and clicks twice.
+"""
 
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +34,13 @@ def chromium_browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
+def site(tmp_path_factory) -> Path:
     """Folder of the built site."""
+    if packed := os.environ.get("LLM_SITE_ZIP"):
+        unpacked = tmp_path_factory.mktemp("unpacked")
+        with zipfile.ZipFile(packed) as archive:
+            archive.extractall(unpacked)
+        return unpacked / "inside-an-llm"
     folder = ROOT / "_build" / "html"
     if not (folder / "chapters" / "index.html").exists():
         pytest.fail(f"no built site in {folder.relative_to(ROOT)}: run `make book` first")
@@ -40,5 +50,8 @@ def site() -> Path:
 @pytest.fixture(scope="session")
 def server(site: Path) -> Iterator[str]:
     """Address of a local web server for the site, such as ``http://127.0.0.1:41234``."""
+    if "LLM_SITE_ZIP" in os.environ:
+        yield site.as_uri()
+        return
     with serve(site) as address:
         yield address
