@@ -37,10 +37,10 @@ html {{ counter-reset: page {before}; }}
         content: {title} " · " counter(page); font: 8pt sans-serif; color: #666;
     }}
 }}
+#sources {{ display: none; }} /* the bibliography is a chapter of the book */
 figure.paper {{ margin: 1.2rem 0; break-inside: avoid; }}
 figure.paper img {{ display: block; max-width: 100%; }}
-.llm-view > .llm-frame {{ display: none; }}
-.llm-view > .llm-fallback {{ display: block !important; max-height: none; overflow: visible; }}
+.llm-view > .llm-fallback {{ max-height: none; overflow: visible; }}
 .llm-view li {{ break-inside: avoid; }}
 """
 # Puts its picture in place of each view, and the answers of a quiz behind its questions.
@@ -55,10 +55,13 @@ ON_PAPER = """async pictures => {
         if (view.dataset.view === "quiz") {
             const fallback = view.querySelector(".llm-fallback");
             const folds = [...fallback.querySelectorAll("li > details")];
-            const word = element("p", element("b", folds[0].firstElementChild.textContent));
+            const {strings} = JSON.parse(view.querySelector("script").textContent);
+            const word = element("p", element("b", strings.answers));
             const answers = folds.map(({childNodes}) => element("li", ...[...childNodes].slice(1)));
             for (const fold of folds) fold.remove();
             fallback.append(word, element("ol", ...answers));
+            fallback.hidden = false;
+            view.querySelector(".llm-frame").remove();
             continue;
         }
         const question = view.querySelector(".llm-question").textContent;
