@@ -1,7 +1,8 @@
 """Every assignment: its solutions pass, and its student version fails at its tests only.
 
 The first and the last variant of each are executed: together they hold every option of a group of
-two. What is written in the files is compared for all variants.
+two. (The student's last variant is slow, since its cells are those of the solved one.) What is
+written in the files is compared for all variants.
 """
 
 import re
@@ -68,7 +69,7 @@ def test_the_solutions_pass_in_time(name, which, tmp_path):
 
 
 @every_assignment
-@first_and_last
+@pytest.mark.parametrize("which", ["first", pytest.param("last", marks=pytest.mark.slow)])
 def test_the_student_version_fails_at_its_tests_and_nowhere_else(name, which, tmp_path):
     source = read(COURSE.source(name))
     notebook, seconds = run(student_version(source, variant_of(source, which)), tmp_path)
