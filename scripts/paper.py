@@ -26,7 +26,7 @@ from screenshots import FLAGS, chromium, show_all, what_is_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE, NAME = ROOT / "_build" / "html", "inside-an-llm"
-EXECUTED = ROOT / "_build" / "jupyter_execute"
+EXECUTED = ROOT / "_build" / ".jupyter_cache" / "executed"
 PAPER = {"format": "A4", "print_background": True, "tagged": True, "outline": True}
 PAPER |= {"margin": {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"}}
 _TOKEN = re.compile(r'class="llm-view"[^>]* data-token="(\w+)"')
@@ -65,6 +65,7 @@ ON_PAPER = """async pictures => {
             continue;
         }
         const question = view.querySelector(".llm-question").textContent;
+        if (!(view.dataset.token in pictures)) throw new Error(`no picture of ${question}`);
         const source = {src: pictures[view.dataset.token], alt: question};
         const picture = Object.assign(new Image(), source);
         await picture.decode();
@@ -84,20 +85,20 @@ def pages_of_the_book() -> list[str]:
     return [f"{entry}.html" for entry in [toc["root"], *[c["file"] for c in toc["chapters"]]]]
 
 
-def pictures_of(notebook: Path) -> dict[str, str]:
-    """The picture that each view of an executed notebook made for paper, by the view's token."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook.exists() else []
-    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-    tokens = [_TOKEN.search("".join(data.get("text/html", ""))) for data in outputs]
-    return {
-        token[1]: "data:image/png;base64," + "".join(data["image/png"]).strip()
-        for token, data in zip(tokens, outputs, strict=True)
-        if token
-    }
+def pictures() -> dict[str, str]:
+    """The picture that each view left in its executed notebook, by the view's token."""
+    found = {}
+    for path in EXECUTED.glob("*/base.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+                if token := _TOKEN.search("".join(data.get("text/html", ""))):
+                    encoded = "".join(data["image/png"]).strip()
+                    found[token[1]] = f"data:image/png;base64,{encoded}"
+    return found
 
 
-def printed(browser: Browser, address: str, before: int) -> bytes:
-    """A page of the site as a PDF with ``before`` sheets before it; ``SystemExit`` on a fault."""
+def printed(browser: Browser, address: str, before: int, views: dict[str, str]) -> bytes:
+    """A page of the site as a PDF, with ``before`` sheets before it; ``SystemExit`` on a fault."""
     path = SITE / address
     page = browser.new_page(viewport={"width": 660, "height": 900}, color_scheme="light")
     page.goto(path.as_uri())
@@ -105,7 +106,7 @@ def printed(browser: Browser, address: str, before: int) -> bytes:
     if faults := what_is_missing(page):
         raise SystemExit(f"{path.name} cannot be printed: {'; '.join(faults)}")
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
-    page.evaluate(ON_PAPER, pictures_of(EXECUTED / Path(address).with_suffix(".ipynb")))
+    page.evaluate(ON_PAPER, views)
     title = json.dumps(page.title().split(" – ")[0], ensure_ascii=False)
     page.add_style_tag(content=STYLE.format(title=title, before=before))
     sheets = page.pdf(**PAPER)
@@ -150,9 +151,9 @@ def make_pdf(target: Path) -> None:
     """Print all pages of the book and bind them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        parts, before = {}, 0
+        parts, before, views = {}, 0, pictures()
         for address in pages_of_the_book():
-            parts[address] = printed(browser, address, before)
+            parts[address] = printed(browser, address, before, views)
             before += len(PdfReader(io.BytesIO(parts[address])).pages)
     book = bound(parts)
     book.add_metadata({"/Title": "Inside an LLM", "/Author": "The authors of Inside an LLM"})

@@ -1,6 +1,7 @@
 """Binding pages into one PDF and packing the site, on small ones made here."""
 
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -21,7 +22,7 @@ def sheets(n: int, *addresses: str) -> bytes:
     for address in addresses:
         link = Link(rect=(0, 0, 9, 9), url=address)
         writer.add_annotation(0, link)
-    writer.add_outline_item("Section", n - 1)
+    writer.add_outline_item("Section", page_number=n - 1)
     file = io.BytesIO()
     writer.write(file)
     return file.getvalue()
@@ -61,6 +62,16 @@ def test_links_between_pages_stay_inside_and_the_others_stay_as_they_are(site):
 def test_the_book_has_every_page_once_and_the_welcome_first():
     pages = paper.pages_of_the_book()
     assert pages[0] == "chapters/index.html" and len(set(pages)) == len(pages) > 20
+
+
+def test_the_picture_of_a_view_is_found_by_its_token(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper, "EXECUTED", tmp_path)
+    view = '<div class="llm-view" lang="en" dir="ltr" data-view="quiz" data-token="0a1b">'
+    outputs = [{"data": {"text/html": [view, "</div>"], "image/png": "iVBO\n"}}, {"text": "x"}]
+    cells = [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key" / "base.ipynb").write_text(json.dumps({"cells": cells}))
+    assert paper.pictures() == {"0a1b": "data:image/png;base64,iVBO"}
 
 
 def test_the_zip_holds_the_site_and_is_the_same_each_time(site, tmp_path):
