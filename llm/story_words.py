@@ -8,7 +8,7 @@ from pathlib import Path
 FILE = Path(__file__).parent / "assets" / "story_words.toml"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Words:
     """The words that a story chooses from, and how many events it has at most.
 
@@ -31,6 +31,10 @@ class Words:
     feelings: Mapping[str, str]  # feeling: what it makes one do
     meetings: Mapping[str, str]  # verb: its preposition
     max_events: int = 4
+
+    def __repr__(self) -> str:
+        names = len(self.she) + len(self.he)
+        return f"Words({names} names, {len(self.roles)} roles, up to {self.max_events} events)"
 
     def first(self, n: int, max_events: int) -> "Words":
         """A smaller world: the first ``n`` words of each list, and fewer events in a story.

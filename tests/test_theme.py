@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "theme"))
 
 import inside_chapters as chapters  # noqa: E402
 import inside_images as images  # noqa: E402
+import inside_reference as reference  # noqa: E402
 import inside_theme as theme  # noqa: E402
 
 
@@ -210,3 +211,16 @@ def test_drawings_of_the_book_are_inlined_and_other_images_are_not(tmp_path):
 def test_the_palette_has_both_modes():
     css = theme.palette_css()
     assert css.count("--llm-q: #0072B2") == 3 and 'html[data-theme="dark"]' in css
+
+
+@pytest.mark.parametrize(
+    "kept, lines",
+    [
+        (False, ["Define the computation.", "", "Although the recipe for forward pass needs …"]),
+        (False, ["Alias for field number 0", ""]),
+        (True, ["The logits (B, T, V) of a text."]),
+    ],
+)
+def test_the_reference_leaves_out_what_other_projects_say(kept, lines):
+    reference.leave_out_inherited(None, "method", "llm.GPT.forward", None, None, lines)
+    assert bool(lines) == kept

@@ -1,4 +1,4 @@
-"""Mends the reference: short public names lead home, and forward does not quote PyTorch."""
+"""Mends the reference: short names lead home, and docstrings of other projects are left out."""
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -9,8 +9,9 @@ from sphinx.environment import BuildEnvironment
 def leave_out_inherited(
     app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
-    """Drop the general advice that PyTorch gives to every ``forward`` without words of its own."""
-    if name.endswith(".forward") and any("recipe for forward pass" in line for line in lines):
+    """Drop PyTorch's advice on ``forward`` and Python's words on a named tuple's fields."""
+    text = " ".join(lines).strip()
+    if "recipe for forward pass" in text or text.startswith("Alias for field number"):
         lines.clear()
 
 
