@@ -157,10 +157,13 @@ def _answers(frame: Frame, control) -> bool:
     "path", sorted((environments.ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem
 )
 def test_a_whole_chapter_runs_alone(path, wheel, tmp_path):
+    """And leaves the versions of torch, numpy and the others as they were."""
     python = environments.overlay(tmp_path / "environment", environments.colab())
     (tmp_path / "empty").mkdir()
     alone = tmp_path / "empty" / path.name
-    alone.write_bytes(path.read_bytes())
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(VERSIONS, id="versions"))
+    nbformat.write(notebook, alone)
     notebook = environments.execute(python, alone, LLM_BOOK_SOURCE=wheel)
     errors = [
         (cell.id, output.evalue)
@@ -169,3 +172,4 @@ def test_a_whole_chapter_runs_alone(path, wheel, tmp_path):
         if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", [])
     ]
     assert not errors
+    assert eval(notebook.cells[-1].outputs[0].data["text/plain"]) == COLAB
