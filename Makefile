@@ -34,7 +34,7 @@ serve: environment ## serve the built site at http://127.0.0.1:8000
 lab: environment ## open the chapters in JupyterLab
 	@$(PYTHON) -m jupyterlab --notebook-dir chapters
 
-lint: environment ## ruff, line budgets, the rules for chapters, assignments, prose, claims, tables
+lint: environment ## ruff, line budgets, the rules for chapters, assignments, prose, claims, tables, workflows
 	@$(PYTHON) scripts/lint.py
 
 quick: lint ## lint, most unit tests, one notebook, one page: under a minute

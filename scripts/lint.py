@@ -8,7 +8,10 @@ The same on every system: there is no shell in it.
 import subprocess
 import sys
 import time
+from glob import glob
 
+WORKFLOWS = " ".join(sorted(glob(".github/workflows/*.yml")))
+SCHEMA = "-m check_jsonschema --builtin-schema vendor"
 CHECKS = (
     "-m ruff check .",
     "-m ruff format --check .",
@@ -20,6 +23,8 @@ CHECKS = (
     "scripts/teaching.py --check",
     "scripts/coverage_table.py --check",
     "scripts/repository.py --check",
+    f"{SCHEMA}.github-workflows {WORKFLOWS} docs/class/notebooks.yml",
+    f"{SCHEMA}.citation-file-format CITATION.cff",
 )
 
 
