@@ -74,27 +74,26 @@ def elsewhere() -> Iterator[torch.device]:
 
 def _run(operation, given: tuple, named: dict):
     parts = tree_flatten((given, named))[0]
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    there = any(isinstance(tensor, _There) for tensor in tensors)
-    target = named.get("device")
-    if operation in _CROSSING:
-        there = there if target is None else torch.device(target) == ELSEWHERE
-        if operation is torch.ops.aten.copy_.default:
-            there = isinstance(given[0], _There)
-    elif there:
+    inside, target = any(isinstance(part, _There) for part in parts), named.get("device")
+    if inside and operation not in _CROSSING:
         _refuse_mixtures(operation, given, parts)
-    elif target is not None:
-        there = torch.device(target) == ELSEWHERE
+    if operation is torch.ops.aten.copy_.default:
+        there = isinstance(given[0], _There)
+    else:
+        there = inside if target is None else torch.device(target) == ELSEWHERE
+    if not there and not inside:
+        return operation(*given, **named)
     if there and target is not None:
         named = named | {"device": torch.device("cpu")}
-    if not there and not any(isinstance(tensor, _There) for tensor in tensors):
-        return operation(*given, **named)
-    held = tree_map(lambda part: part.held if isinstance(part, _There) else part, (given, named))
-    found = operation(*held[0], **held[1])
+    given_held, named_held = tree_map(
+        lambda part: part.held if isinstance(part, _There) else part, (given, named)
+    )
+    found = operation(*given_held, **named_held)
     if operation._schema.is_mutable:
         return given[0] if given else named.get("out", found)
-    back = _There if there else (lambda tensor: tensor)
-    return tree_map(lambda part: back(part) if isinstance(part, Tensor) else part, found)
+    if not there:
+        return found
+    return tree_map(lambda part: _There(part) if isinstance(part, Tensor) else part, found)
 
 
 def _refuse_mixtures(operation, given: tuple, parts: list) -> None:

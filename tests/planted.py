@@ -19,9 +19,15 @@ def named(catalogue: dict, text: str) -> list[str]:
     return [sentence for sentence in catalogue if sentence in text]
 
 
-def assert_named_alone(check, catalogue: dict, sentence: str, seeds, **chosen) -> None:
-    """The check gives the bug its own sentence, and no other of the catalogue, for every seed."""
+def assert_named_alone(check, catalogue: dict, sentence: str, seeds, **chosen) -> list[str]:
+    """The check gives the bug its own sentence, and no other of the catalogue, for every seed.
+
+    Returns what the check said, seed by seed.
+    """
+    said = []
     for seed in seeds:
         with pytest.raises(CheckFailed) as caught:
             check(catalogue[sentence], seed=seed, **chosen)
-        assert named(catalogue, str(caught.value)) == [sentence]
+        said.append(str(caught.value))
+        assert named(catalogue, said[-1]) == [sentence]
+    return said

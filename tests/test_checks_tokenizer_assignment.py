@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import regex
 import torch
+from planted import assert_named_alone
 
 from llm import BPETokenizer
 from llm.checks import CheckFailed
@@ -36,21 +37,16 @@ CATALOGUES = [
     (ids_checks.check_add_special, ids_known.ADD_SPECIAL_BUGS),
     (ids_checks.check_chat_ids, ids_known.CHAT_BUGS),
 ]
-PLANTED = [
-    (check, sentence, bug, bugs) for check, bugs in CATALOGUES for sentence, bug in bugs.items()
-]
+PLANTED = [(check, sentence, bugs) for check, bugs in CATALOGUES for sentence in bugs]
 
 
-@pytest.mark.parametrize("check, sentence, bug, bugs", PLANTED, ids=[p[1][:40] for p in PLANTED])
-def test_each_bug_gets_its_name_and_no_other(check, sentence, bug, bugs):
-    for seed in SEEDS:
-        with pytest.raises(CheckFailed) as caught:
-            check(bug, seed=seed)
-        assert [s for s in bugs if s in str(caught.value)] == [sentence]
+@pytest.mark.parametrize("check, sentence, bugs", PLANTED, ids=[p[1][:40] for p in PLANTED])
+def test_each_bug_gets_its_name_and_no_other(check, sentence, bugs):
+    assert_named_alone(check, bugs, sentence, SEEDS)
 
 
 def test_sentences_are_short():
-    assert all(len(s) < 100 and s.endswith(".") for _, s, _, _ in PLANTED)
+    assert all(len(s) < 100 and s.endswith(".") for _, s, _ in PLANTED)
 
 
 # Solutions as a learner may write them, apart from the references of the checks
