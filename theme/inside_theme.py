@@ -91,6 +91,12 @@ def set_language(app: Sphinx, config) -> None:
     os.environ["LLM_LANGUAGE"] = config.language if there else "en"
 
 
+def tongue(config) -> str:
+    """Language and direction of a page, as attributes of its element ``html``."""
+    direction = Locale.parse(config.language).text_direction
+    return f'lang="{config.language.replace("_", "-")}" dir="{direction}"'
+
+
 def palette_css() -> str:
     """The book's colours as custom properties: light, and dark on screens, with a script or not."""
     from llm.style import css_variables
@@ -126,7 +132,7 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
     public.write_notices(app)
     target = f"{app.config.root_doc}.html"
     (site / "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="{app.config.language}">\n<meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html {tongue(app.config)}>\n<meta charset="utf-8">\n'
         f"<title>{app.config.html_title}</title>\n"
         f'<meta http-equiv="refresh" content="0; url={target}">\n'
         f'<p><a href="{target}">{app.config.html_title}</a></p>\n</html>\n'
@@ -232,10 +238,8 @@ def frame_of(app: Sphinx, pagename: str, context: dict, doctree: nodes.document 
     toc = chapters.mark_sections(context.get("toc", ""), doctree) if doctree else ""
     labels = [chapters.track_label(track) for track in tracks]
     frame = {"questions": questions, "toc": toc, "track_labels": labels, "panel": PANEL}
-    language = app.config.language
-    direction, root = Locale.parse(language).text_direction, context["content_root"]
-    tongue = f'lang="{language.replace("_", "-")}" dir="{direction}"'
-    return frame | {"html_tag": f'<html {tongue} data-content_root="{root}">'}
+    root = context["content_root"]
+    return frame | {"html_tag": f'<html {tongue(app.config)} data-content_root="{root}">'}
 
 
 def scripts_of(context: dict, doctree: nodes.document | None) -> list:

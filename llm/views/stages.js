@@ -39,7 +39,7 @@ const STAGES = {
     const chips = reading.ids.map((id, t) => h("span", { class: `llm-chip llm-tint-${t % 3}${t === position ? " llm-followed" : ""}` },
       h("span", { class: "llm-text" }, reading.model.label(id)), h("span", { class: "llm-id" }, String(id))));
     const words = { n: reading.length, size: reading.model.config.vocab_size };
-    return [says(frame, "tokens", words), scroller(frame.t("place_tokens"), "llm-pieces", chips)];
+    return [says(frame, "tokens", words), Object.assign(scroller(frame.t("place_tokens"), "llm-pieces", chips), { dir: "auto" })];
   },
 
   embeddings({ frame, reading, position }) {
@@ -149,7 +149,7 @@ function bars(frame, rows) {
 
 /** What scrolls where it is long, by keys too. @param {string} label @param {string} kind @param {Node[]} parts */
 function scroller(label, kind, parts) {
-  return h("div", { class: `llm-scroll ${kind}`, dir: kind === "llm-pieces" ? "auto" : null, role: "group", tabindex: 0, "aria-label": label }, parts);
+  return h("div", { class: `llm-scroll ${kind}`, role: "group", tabindex: 0, "aria-label": label }, parts);
 }
 
 function scaled(frame, picture) {

@@ -119,37 +119,36 @@ class View:
         return base64.b64encode(buffer.getvalue()).decode()
 
 
-def language() -> str:
-    """The language of the views' words, such as ``en``: ``LLM_LANGUAGE``, by default English.
-
-    Raises ``ValueError`` for a language that has no file of words.
-    """
-    wanted, there = os.environ.get("LLM_LANGUAGE", "en"), sorted(p.stem for p in WORDS.iterdir())
-    if wanted not in there:
-        raise ValueError(f"LLM_LANGUAGE={wanted!r}: there are words for {', '.join(there)}")
-    return wanted
-
-
 def strings(name: str) -> dict[str, str]:
-    """The words of view ``name`` together with those that all views share."""
-    words = _words(WORDS / f"{language()}.json")
+    """The words of view ``name`` together with those that all views share.
+
+    Raises ``ValueError`` when ``LLM_LANGUAGE`` names a language that has no file of words.
+    """
+    words = _words(WORDS, _language())
     return words["shared"] | words[name]
 
 
-def _tongue() -> str:
-    """Language and direction of the words, as attributes of an element."""
-    direction = _words(WORDS / f"{language()}.json")["direction"]
-    return f'lang="{_tag()}" dir="{direction}"'
+def _language() -> str:
+    return os.environ.get("LLM_LANGUAGE", "en")
 
 
 def _tag() -> str:
     """The language as browsers want it: ``pt-BR`` for ``pt_BR``."""
-    return language().replace("_", "-")
+    return _language().replace("_", "-")
+
+
+def _tongue() -> str:
+    """Language and direction of the words, as attributes of an element."""
+    return f'lang="{_tag()}" dir="{_words(WORDS, _language())["direction"]}"'
 
 
 @cache
-def _words(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _words(folder: Path, language: str) -> dict:
+    there = {path.stem: path for path in folder.iterdir()}
+    if language not in there:
+        known = ", ".join(sorted(there))
+        raise ValueError(f"LLM_LANGUAGE={language!r}: there are words for {known}")
+    return json.loads(there[language].read_text(encoding="utf-8"))
 
 
 @cache
